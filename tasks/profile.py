@@ -1,0 +1,72 @@
+"""A profile: one YAML file that says where a CSV comes from and what each row becomes.
+
+The model is pure data and frozen. `tasks.profile_file` loads it and proves it; what compiles lives with its language.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+def _one_character_or(*words: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in words and len(value) != 1:
+            raise ValueError(f"expected one character{''.join(f' or {word}' for word in words)}, found {value!r}")
+        if value in {"\r", "\n"}:
+            raise ValueError("a line end cannot be used here")
+        return value
+
+    return AfterValidator(check)
+
+
+class Brakes(BaseModel):
+    """When a plan is held instead of applied.
+
+    Units: percentages of the records that the profile owns; `remove_floor` is a number of records.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    remove_percent: Percent = 20
+    remove_floor: Annotated[int, Field(ge=0)] = 10
+    update_percent: Percent = 50
+    shrink_percent: Percent = 30
+
+
+class Profile(BaseModel):
+    """How one CSV is read and mapped; the file's stem is its name and owns the records that it creates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Rollcall profile")
+
+    name: Annotated[str, Field(exclude=True)] = Field(default="", json_schema_extra={"readOnly": True})
+    title: str = Field(description="what people call this import")
+    comments: str = Field(default="", description="documentation for people")
+    mode: Literal["sync", "upsert"] = Field(
+        default="sync",
+        description="sync = create, update and remove what previous imports brought; upsert = create and update",
+    )
+    type: Literal["upload", "url"] = "upload"
+    url: str | None = Field(default=None, description="for type url; credentials by name, never in clear")
+    encoding: str = Field(default="utf-8", description="any Python codec name, or auto")
+    delimiter: Annotated[str, _one_character_or("auto")] = ","
+    line_separator: Literal["windows", "unix", "mac", "auto"] = "auto"
+    enclosure: Annotated[str, _one_character_or("none", "auto")] = '"'
+    escape: Annotated[str, Field(pattern=r"^(none|\\)$")] = "none"
+    prefilter: str = "return true;\n"
+    variables: dict[str, str] = Field(default_factory=dict)
+    structure: str
+    brakes: Brakes = Brakes()
+
+    @model_validator(mode="after")
+    def _url_belongs_to_type_url(self) -> Self:
+        if self.type == "url" and not self.url:
+            raise ValueError("type is url, but there is no url: add `url: https://…`, or use type: upload")
+        if self.type == "upload" and self.url:
+            raise ValueError("there is a url, but type is upload: use type: url, or remove the url")
+        return self
+
+    def part(self, fields: tuple[str, ...]) -> dict[str, Any]:
+        """The named settings as plain data: what a step reads, and so what its cache key covers."""
+        return self.model_dump(mode="json", include=set(fields))

@@ -1,0 +1,28 @@
+"""Where Rollcall keeps its state and what it may reach: environment variables, read once at the edge."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The environment of one installation; every name is prefixed with ROLLCALL_."""
+
+    model_config = SettingsConfigDict(env_prefix="ROLLCALL_", frozen=True, extra="ignore")
+
+    home: Path = Field(default=Path(".rollcall"), description="state folder")
+    database_url: SecretStr | None = Field(default=None, description="the phone system; SQLite in home by default")
+    profiles: Path = Field(default=Path("profiles"), description="folder of profiles")
+    key: SecretStr | None = Field(default=None, description="encryption key, 32 bytes as base64 or hex")
+    key_file: Path | None = Field(default=None, description="file that holds the encryption key")
+    url_allow: str = Field(default="", description="networks and hosts a source URL may reach in addition")
+    url_deny: str = Field(default="", description="networks and hosts a source URL may never reach")
+    file_root: Path | None = Field(default=None, description="folder below which file:// sources are allowed")
+
+    def store_url(self) -> str:
+        """The database URL, with the default filled in. It may hold a password: never print it."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{quote(str(self.home.absolute() / 'phonesystem.db'))}"
