@@ -35,7 +35,7 @@ class Rule:
 
 
 class Issue(NamedTuple):
-    """One thing to say about a row, or about the file when `row` is None. `message` never quotes a cell."""
+    """One thing to say about a row, or about the file when `row` is None. `message` quotes a cell only where it can hold no secret."""
 
     row: int | None
     line: int | None
@@ -70,7 +70,7 @@ CATALOGUE: Final[dict[str, Rule]] = {
         (
             "extension-invalid",
             "The extension is not a number that can be dialled",
-            "Use 2 or more digits, no leading 0.",
+            "Use 2 digits or more, no leading 0.",
         ),
         ("extension-reserved", "The extension is an emergency number", "Use another extension."),
         ("extension-twice", "Two rows want one extension", "Give each person an extension of their own."),
