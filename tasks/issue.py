@@ -35,7 +35,10 @@ class Rule:
 
 
 class Issue(NamedTuple):
-    """One thing to say about a row, or about the file when `row` is None. `message` quotes a cell only where it can hold no secret."""
+    """One thing to say about a row, or about the file when `row` is None.
+
+    `message` quotes a cell only where its column can hold no secret.
+    """
 
     row: int | None
     line: int | None
