@@ -57,6 +57,7 @@ class Profile(BaseModel):
     prefilter: str = "return true;\n"
     variables: dict[str, str] = Field(default_factory=dict)
     structure: str
+    pool_start: Annotated[int, Field(ge=10, description="first number the pool of extensions gives out")] = 100
     brakes: Brakes = Brakes()
 
     @model_validator(mode="after")

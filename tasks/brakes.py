@@ -1,0 +1,90 @@
+"""Brakes: three shares and a few certainties, evaluated on the whole plan before the first write.
+
+They hold only where the profile owns a record: a first import cannot do harm. The checksum made here approves exactly
+this plan; it is keyed, and covers what would change, the fingerprints of secrets and the state it was made from.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import polars as pl
+
+from tasks.keyring import Keyring
+from tasks.plan import Plan
+from tasks.profile import Profile
+from tasks.snapshot import Snapshot
+
+
+def judged(plan: Plan, snapshot: Snapshot, profile: Profile, keyring: Keyring) -> Plan:
+    """The plan with its checksum, and with the sentence of the first brake that holds it, if one does."""
+    checksum = plan_checksum(plan, keyring)
+    sentences = list(brakes_that_hold(plan, snapshot, profile)) if plan.owned else []
+    return replace(plan, checksum=checksum, held=" ".join(sentences) or None)
+
+
+def brakes_that_hold(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[str]:
+    """Every reason to ask a person first, as sentences."""
+    yield from _certainties(plan, snapshot, profile)
+    yield from _shares(plan, snapshot, profile)
+
+
+def _certainties(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[str]:
+    facts, last = plan.facts, snapshot.last
+    if facts.rows == 0:
+        yield "The source is empty."
+    if facts.last_record_broken:
+        yield "The file seems truncated: its last record is short or unclosed."
+    elif last is not None and last.ends_with_line_end and not facts.ends_with_line_end and facts.rows:
+        yield "The file seems truncated: its last line has no line end, and the last applied file had one."
+    if last is not None and last.encoding and facts.encoding and last.encoding != facts.encoding:
+        yield f"The file's encoding is {facts.encoding}; at the last applied import it was {last.encoding}."
+    if facts.digest in snapshot.undone_digests:
+        yield "The import of exactly this file was undone."
+    if last is not None:
+        gone = [name for name in _prefilter_columns(profile) if name in last.header and name not in facts.header]
+        if gone:
+            yield f"The pre-filter reads {', '.join(gone)}, and that column is gone from the file."
+
+
+def _shares(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[str]:
+    brakes, summary, last = profile.brakes, plan.summary, snapshot.last
+    removals = summary["remove"] + summary["release"] + summary["disable"]
+    if removals > brakes.remove_floor and removals * 100 > brakes.remove_percent * plan.owned:
+        yield (
+            f"{removals} of {plan.owned} records would be removed: more than {brakes.remove_floor} "
+            f"and more than {brakes.remove_percent:g} %."
+        )
+    updates = summary["update"]
+    if updates > brakes.remove_floor and updates * 100 > brakes.update_percent * plan.owned:
+        yield (
+            f"{updates} of {plan.owned} records would change: more than {brakes.remove_floor} "
+            f"and more than {brakes.update_percent:g} %."
+        )
+    if plan.mode == "sync" and last is not None and last.rows > 1 and plan.facts.rows:
+        fewer = last.rows - plan.facts.rows
+        if fewer * 100 > brakes.shrink_percent * last.rows:
+            yield f"The file has {plan.facts.rows} rows, the last applied one had {last.rows}: {fewer} fewer, more than {brakes.shrink_percent:g} %."
+
+
+def _prefilter_columns(profile: Profile) -> list[str]:
+    from tasks.expression.compiled import compile_expression
+
+    return sorted(compile_expression(profile.prefilter, name="prefilter").reads or ())
+
+
+def plan_checksum(plan: Plan, keyring: Keyring) -> str:
+    """HMAC-SHA256 over what would be applied; not over run ids, times, paths or anything random."""
+    total = hmac.new(keyring.derive("plan"), digestmod=hashlib.sha256)
+    columns = ["action", "login", "user_id", "fields", "password_fingerprint", "pin_fingerprint", "number", "automatic"]
+    total.update(_rows(plan.changes, columns))
+    total.update(_rows(plan.phones, ["action", "login", "kind", "mac", "device_id", "before", "fields", "web_password_fingerprint"]))
+    total.update(json.dumps([plan.profile, plan.mode, plan.owned, plan.facts.digest]).encode())
+    return total.hexdigest()[:32]
+
+
+def _rows(frame: pl.DataFrame, columns: list[str]) -> bytes:
+    present = [name for name in columns if name in frame.columns]
+    return frame.select(present).sort(present, nulls_last=True).write_csv(None, include_header=True).encode()

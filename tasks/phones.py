@@ -1,0 +1,172 @@
+"""Assign phones: every wanted phone finds its user, by MAC, and what nobody wants any more is released, not deleted.
+
+Decisions 18 and 24: no phone block in the Structure: phones untouched; block there and not rendered for the row:
+release. Within a profile, from nobody or from a hand-made owner a phone moves; owned through another profile: error.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+
+from tasks.brakes import judged
+from tasks.issue import issues_of_rows, no_issues
+from tasks.keyring import Keyring
+from tasks.output import ROW
+from tasks.phone_rules import vendor_of
+from tasks.plan import PHONE_CHANGES_SCHEMA, WAS, Plan, fields_json, json_text
+from tasks.profile import Profile
+from tasks.records import Records
+from tasks.snapshot import Snapshot
+from tasks.user import FOLLOW_ME, FOLLOW_ME_DEFAULTS, VENDORS
+
+_MAC_KEY: Final = "ipphone.071ipp_mac"
+_TEXTS: Final = ("ip", "number", "web_user")
+_VALUES: Final = (*_TEXTS, *FOLLOW_ME.values())
+_ACTIONS_THAT_FREE_PHONES: Final = ("remove", "disable")
+
+
+def assign_phones_to_users(plan: Plan, records: Records, snapshot: Snapshot, profile: Profile, keyring: Keyring) -> Plan:
+    """The plan with its phones, its brakes judged and its checksum made.
+
+    Shape: one change a phone that is assigned, moved, released or altered; a user whose phones alone change becomes
+    an update.
+    """
+    wanted = _wanted(plan, records, snapshot)
+    taken = wanted.filter(_belongs_elsewhere(plan))
+    wanted = wanted.join(taken.select("login", "kind", "mac"), on=["login", "kind", "mac"], how="anti", nulls_equal=True)
+    assigned = _assigned(wanted)
+    released = _released(plan, records, snapshot, pl.concat([_kept_logins(records), taken.select("login", "kind")]))
+    released = released.join(assigned.select("device_id").drop_nulls(), on="device_id", how="anti")
+    phones = pl.concat([assigned, released], how="diagonal").sort("row", "login", "kind", "mac", nulls_last=True)
+    plan = _with_phone_updates(plan, phones.filter(pl.col("action") != "unchanged"), snapshot)
+    summary = {**plan.summary, "phones_unchanged": phones.filter(pl.col("action") == "unchanged").height}
+    issues = pl.concat([plan.issues, *_issues(wanted, taken, records, plan)])
+    phones = phones.filter(pl.col("action") != "unchanged")
+    return judged(replace(plan, phones=phones, issues=issues, summary=summary), snapshot, profile, keyring)
+
+
+def _wanted(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFrame:
+    """The readable devices of the users who get in, beside the device that exists: by MAC, or one a user and kind."""
+    refused = pl.concat(
+        [plan.aside.filter(pl.col("outcome") == "rejected").select("login"), plan.changes.filter(pl.col("action") == "conflict").select("login")]
+    ).drop_nulls()
+    phones = records.phones.filter(~pl.col("keep")).join(refused, on="login", how="anti", maintain_order="left")
+    existing = snapshot.devices.rename({name: f"{name}{WAS}" for name in snapshot.devices.columns if name not in ("mac", "kind", "device_id")})
+    by_mac = phones.filter(pl.col("kind") == "ip_phone").join(existing.drop("kind"), on="mac", how="left", maintain_order="left")
+    others = phones.filter(pl.col("kind") != "ip_phone").join(
+        existing.drop("mac").with_columns(login=f"login{WAS}").unique(["login", "kind"]), on=["login", "kind"], how="left", maintain_order="left"
+    )
+    return pl.concat([by_mac, others], how="diagonal")
+
+
+def _belongs_elsewhere(plan: Plan) -> pl.Expr:
+    """Whether the device belongs to a user of another profile, or to a row that could not be read."""
+    elsewhere = pl.col(f"profile{WAS}").is_not_null() & (pl.col(f"profile{WAS}") != plan.profile)
+    refused = plan.aside.filter(pl.col("outcome") == "rejected")["login"].drop_nulls()
+    return (elsewhere | pl.col(f"login{WAS}").is_in(refused.implode())).fill_null(False)
+
+
+def _assigned(wanted: pl.DataFrame) -> pl.DataFrame:
+    values = {}
+    for name in _VALUES:
+        was = pl.col(f"{name}{WAS}")
+        values[name] = pl.coalesce(name, was, pl.lit("" if name in _TEXTS else FOLLOW_ME_DEFAULTS.get(name, 0)))
+    name = {
+        "ip_phone": pl.format("{} {}", vendor_of(pl.col("mac"), VENDORS), "mac"),
+        "softphone": pl.format("Softphone {}", "login"),
+        "mobile": pl.format("Mobile {}", "login"),
+    }
+    frame = wanted.with_columns(
+        **values,
+        name=pl.coalesce(*(pl.when(pl.col("kind") == kind).then(text) for kind, text in name.items())),
+        password_changed=(pl.col("web_password_fingerprint") != "")
+        & pl.col("web_password_fingerprint").ne_missing(pl.col(f"web_password_fingerprint{WAS}")),
+    )
+    altered = pl.any_horizontal(
+        pl.col("password_changed"), *(pl.col(name).ne_missing(pl.col(f"{name}{WAS}")) for name in _VALUES)
+    )
+    action = (
+        pl.when(pl.col("device_id").is_null() | pl.col(f"login{WAS}").is_null())
+        .then(pl.lit("assign"))
+        .when(pl.col(f"login{WAS}") != pl.col("login"))
+        .then(pl.lit("move"))
+        .when(altered)
+        .then(pl.lit("assign"))
+        .otherwise(pl.lit("unchanged"))
+    )
+    frame = frame.with_columns(action=action, before=pl.col(f"login{WAS}"))
+    fields = fields_json(frame, _changed_values(frame))
+    columns = [*PHONE_CHANGES_SCHEMA.names(), *_VALUES, "name", "web_password", "web_password_fingerprint", "password_changed"]
+    return frame.with_columns(fields=fields).rename({ROW: "row"}).select(columns)
+
+
+def _changed_values(frame: pl.DataFrame) -> dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]]:
+    changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]] = {}
+    for name in _VALUES:
+        wanted, was = pl.col(name), pl.col(f"{name}{WAS}")
+        if name in _TEXTS:
+            both = (json_text(frame, f"{name}{WAS}"), json_text(frame, name))
+            differs = wanted != was.fill_null("")
+        else:
+            both = (was.cast(pl.String).fill_null("null"), wanted.cast(pl.String))
+            differs = wanted != was.fill_null(FOLLOW_ME_DEFAULTS[name])
+        changed[name] = (differs, *both)
+    masked = json_text(frame.with_columns(mask=pl.lit("•••")), "mask")
+    changed["web_password"] = (pl.col("password_changed"), pl.lit("null"), pl.lit('"•••"') if masked is not None else masked)
+    return changed
+
+
+def _kept_logins(records: Records) -> pl.DataFrame:
+    return records.phones.filter(pl.col("keep")).select("login", "kind")
+
+
+def _released(plan: Plan, records: Records, snapshot: Snapshot, kept: pl.DataFrame) -> pl.DataFrame:
+    """The devices whose user goes, or whose user's row no longer asks for them."""
+    gone = plan.changes.filter(pl.col("action").is_in(_ACTIONS_THAT_FREE_PHONES)).select("login")
+    refused = plan.aside.filter(pl.col("outcome") == "rejected").select("login").drop_nulls()
+    conflicts = plan.changes.filter(pl.col("action") == "conflict").select("login")
+    present = records.users.select("login", row=pl.col(ROW)).join(pl.concat([refused, conflicts]), on="login", how="anti")
+    owned = snapshot.devices.filter(pl.col("login").is_not_null())
+    of_gone = owned.join(gone, on="login", how="semi").with_columns(row=pl.lit(None, dtype=pl.Int64))
+    spoken_of = owned.filter(pl.col("kind").is_in(records.device_kinds)).join(present, on="login", how="inner")
+    not_named = spoken_of.join(kept, on=["login", "kind"], how="anti")
+    frame = pl.concat([of_gone, not_named], how="diagonal").unique("device_id", maintain_order=True)
+    released = frame.with_columns(action=pl.lit("release"), before="login", fields=pl.lit("{}"))
+    return released.select(*PHONE_CHANGES_SCHEMA.names(), *_VALUES, "name")
+
+
+def _with_phone_updates(plan: Plan, phones: pl.DataFrame, snapshot: Snapshot) -> Plan:
+    """A change of phone alone counts as an update of its user."""
+    altered = phones.select("login", "row").unique("login", maintain_order=True)
+    further = (
+        altered.join(plan.changes.select("login"), on="login", how="anti", maintain_order="left")
+        .join(snapshot.users, on="login", how="inner", maintain_order="left")
+        .with_columns(action=pl.lit("update"), fields=pl.lit("{}"))
+    )
+    if further.is_empty():
+        return plan
+    columns = [name for name in further.columns if name in plan.changes.columns and name not in ("extension", "automatic")]
+    changes = pl.concat([plan.changes, further.select(columns).with_columns(number=further["extension"], automatic=further["automatic"])], how="diagonal_relaxed")
+    summary = dict(plan.summary)
+    summary["update"] += further.height
+    summary["unchanged"] -= further.height
+    return replace(plan, changes=changes, summary=summary)
+
+
+def _issues(wanted: pl.DataFrame, taken: pl.DataFrame, records: Records, plan: Plan) -> list[pl.DataFrame]:
+    column = records.columns.get(_MAC_KEY, "071ipp_mac")
+    message = pl.format(
+        "{}: “{}” belongs to {}; the phone stays there", pl.lit(column), "mac", f"login{WAS}"
+    )
+    moved = wanted.filter(
+        pl.col(f"login{WAS}").is_not_null(), pl.col(f"login{WAS}") != pl.col("login"), pl.col(f"profile{WAS}").is_null()
+    )
+    by_hand = pl.format(
+        "{}: “{}” moves from {}, to whom it was assigned by hand", pl.lit(column), "mac", f"login{WAS}"
+    )
+    return [
+        issues_of_rows(taken, column, "mac-taken", message),
+        issues_of_rows(moved, column, "phone-moved-from-hand", by_hand),
+        no_issues(),
+    ]

@@ -1,0 +1,148 @@
+"""The plan as data: what would change, in which field, from what to what; counted, and signed by a checksum.
+
+Renderers (terminal, JSON, artifact, console) stand apart. The checksum approves exactly what was seen: it is keyed,
+since a plain hash over a pin could be guessed.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from tasks.output import Output, SourceFacts
+from tasks.user import IDENTITY_FIELDS, MASK, PHONEBOOK_FIELDS, SECRET_FIELDS
+
+ACTIONS: Final = ("create", "update", "remove", "release", "disable", "enable", "conflict")
+OUTCOMES: Final = (
+    "create",
+    "update",
+    "remove",
+    "release",
+    "disable",
+    "enable",
+    "unchanged",
+    "filtered",
+    "rejected",
+    "conflict",
+    "protected",
+)
+WAS: Final = "#was"
+
+PHONE_CHANGES_SCHEMA: Final = pl.Schema(
+    {
+        "action": pl.String,
+        "login": pl.String,
+        "kind": pl.String,
+        "mac": pl.String,
+        "device_id": pl.Int64,
+        "row": pl.Int64,
+        "before": pl.String,
+        "fields": pl.String,
+    }
+)
+
+
+def empty_summary() -> dict[str, int]:
+    """A count of nothing for every outcome."""
+    return dict.fromkeys(OUTCOMES, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Output):
+    """What an import would do.
+
+    Shape: `changes` has `action`, `login`, `row`, `user_id`, `fields` (JSON of field to [existing, wanted], secrets
+    masked), and the final value of every field for `apply`; `phones` has PHONE_CHANGES_SCHEMA and the final values of
+    the device. Unchanged and filtered rows are only counted. `state` is the digest of the snapshot.
+    """
+
+    profile: str
+    mode: str
+    changes: pl.DataFrame
+    phones: pl.DataFrame
+    summary: dict[str, int] = field(default_factory=empty_summary)
+    facts: SourceFacts
+    owned: int = 0
+    checksum: str = ""
+    held: str | None = None
+    state: str = ""
+
+    @property
+    def writes(self) -> bool:
+        """Whether applying it would change anything in the phone system."""
+        return any(self.summary[action] for action in ACTIONS if action != "conflict") or self.phones.height > 0
+
+    @property
+    def clean(self) -> bool:
+        """Whether every row got in: no error and no conflict."""
+        return self.summary["conflict"] == 0 and self.issues.filter(pl.col("severity") == "error").is_empty()
+
+
+def summary_line(summary: dict[str, int]) -> str:
+    """The one line with the same words everywhere: `12 create, 3 update, 1 remove, 240 unchanged, 4 rejected`."""
+    always = ("create", "update", "remove", "unchanged")
+    return ", ".join(f"{summary[name]} {name}" for name in _LINE_ORDER if name in always or summary[name])
+
+
+_LINE_ORDER: Final = (
+    "create",
+    "update",
+    "remove",
+    "release",
+    "disable",
+    "enable",
+    "unchanged",
+    "filtered",
+    "rejected",
+    "conflict",
+    "protected",
+)
+
+
+def phonebook_prefixes(columns: list[str]) -> list[str]:
+    """The phonebook entries of a wide frame: `phonebook`, then `phonebook.2` and so on."""
+    return [name for name in columns if name == "phonebook" or (name.startswith("phonebook.") and name[10:].isdecimal())]
+
+
+def text_fields(columns: list[str]) -> list[str]:
+    """The fields that are compared and written as text, in the order in which people read them."""
+    identity = [item.name for item in IDENTITY_FIELDS if item.name not in (*SECRET_FIELDS, "extension")]
+    entries = [f"{prefix}.{item.column}" for prefix in phonebook_prefixes(columns) for item in PHONEBOOK_FIELDS]
+    return [*identity, "roles", *entries]
+
+
+def fields_json(frame: pl.DataFrame, changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]]) -> pl.Series:
+    """JSON of the changed fields, built as columns: field name to (condition, JSON of existing, JSON of wanted)."""
+    pieces = [
+        pl.when(condition).then(pl.concat_str(pl.lit(f'"{name}":['), existing, pl.lit(","), wanted, pl.lit("]")))
+        for name, (condition, existing, wanted) in changed.items()
+    ]
+    body = pl.concat_str(pieces, separator=",", ignore_nulls=True)
+    return frame.select(fields=pl.concat_str(pl.lit("{"), body, pl.lit("}")))["fields"]
+
+
+def json_text(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """A text column as JSON strings; null stays JSON's null. Columns without special characters take the short way."""
+    column = pl.col(name)
+    special = frame.select(column.str.contains(r'["\\\x00-\x1f]').any()).item()
+    if special:
+        encoded = pl.struct(column.alias("x")).struct.json_encode()
+        return encoded.str.slice(5, encoded.str.len_chars() - 6)
+    return pl.when(column.is_null()).then(pl.lit("null")).otherwise(pl.concat_str(pl.lit('"'), column, pl.lit('"')))
+
+
+def json_list(name: str) -> pl.Expr:
+    """A `;`-joined column as a JSON list of strings; roles hold neither quotes nor semicolons within."""
+    text = pl.col(name).str.replace_all("\\", "\\\\", literal=True).str.replace_all('"', '\\"', literal=True)
+    joined = pl.concat_str(pl.lit('["'), text.str.replace_all(";", '","', literal=True), pl.lit('"]'))
+    return pl.when(pl.col(name).is_null()).then(pl.lit("null")).when(pl.col(name) == "").then(pl.lit("[]")).otherwise(joined)
+
+
+def json_flag(expression: pl.Expr) -> pl.Expr:
+    """A Boolean as JSON."""
+    return pl.when(expression.is_null()).then(pl.lit("null")).when(expression).then(pl.lit("true")).otherwise(pl.lit("false"))
+
+
+def json_secret(present: pl.Expr) -> pl.Expr:
+    """A mask where there is a secret, null where there is none."""
+    return pl.when(present.fill_null(False)).then(pl.lit(f'"{MASK}"')).otherwise(pl.lit("null"))

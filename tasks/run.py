@@ -1,0 +1,51 @@
+"""A run: one import, simulation or undo, as the history keeps it."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tasks.output import Output
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Who started what, when, with which profile; made once at the edge, so that a retried step finds its own."""
+
+    id: str
+    kind: str = "import"
+    profile: str
+    mode: str
+    started: str
+    actor: str = ""
+    version: str = ""
+    profile_digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Output):
+    """What came of a run: its id, `applied`, `nothing` or `held`, and when it ended."""
+
+    run: str
+    status: str
+    finished: str
+    summary: dict[str, int] = field(default_factory=dict[str, int])
+    held: str | None = None
+    checksum: str = ""
+
+    @property
+    def applied(self) -> bool:
+        """Whether the phone system is now as the plan says."""
+        return self.status in {"applied", "nothing"}
+
+
+def new_run_id(now: datetime) -> str:
+    """A run's id: sortable by time, easy to read aloud."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def timestamp(now: datetime) -> str:
+    """A time as the store keeps it: ISO 8601, UTC, to the millisecond, so that texts sort as times do."""
+    return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z"
+
+

@@ -1,0 +1,75 @@
+"""The phone system as it was read: the other side of the comparison."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from tasks.output import Output, SourceFacts
+from tasks.user import FOLLOW_ME, PHONEBOOK_FIELDS
+
+USER_SCHEMA: Final = pl.Schema(
+    {
+        "user_id": pl.Int64,
+        "login": pl.String,
+        "display_name": pl.String,
+        "auth_method": pl.String,
+        "enabled": pl.Boolean,
+        "has_password": pl.Boolean,
+        "has_pin": pl.Boolean,
+        "extension": pl.String,
+        "automatic": pl.Boolean,
+        "email": pl.String,
+        "roles": pl.String,
+        "profile": pl.String,
+        "adopted": pl.Boolean,
+        "password_fingerprint": pl.String,
+        "pin_fingerprint": pl.String,
+        "missing_since": pl.String,
+        "phonebook": pl.Boolean,
+        **{field.name: pl.String() for field in PHONEBOOK_FIELDS},
+    }
+)
+DEVICE_SCHEMA: Final = pl.Schema(
+    {
+        "device_id": pl.Int64,
+        "kind": pl.String,
+        "mac": pl.String,
+        "user_id": pl.Int64,
+        **dict.fromkeys(("ip", "name", "number", "web_user", "web_password_fingerprint"), pl.String()),
+        **dict.fromkeys(FOLLOW_ME.values(), pl.Int64()),
+        "login": pl.String,
+        "profile": pl.String,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot(Output):
+    """What reconcile reads of the phone system, in one transaction.
+
+    Shape: `users` has USER_SCHEMA and `phonebook.K.FIELD` for entries beyond the first; `devices` DEVICE_SCHEMA;
+    `extensions` every number in use (`number`, `user_id` null for what is no user's); `resting` numbers freed lately.
+    `last` are the facts of the last applied import of the profile; `lineage` is the digest of all of it.
+    """
+
+    users: pl.DataFrame
+    devices: pl.DataFrame
+    extensions: pl.DataFrame
+    resting: pl.DataFrame
+    roles: tuple[str, ...] = ()
+    last: SourceFacts | None = None
+    undone_digests: tuple[str, ...] = ()
+
+
+def digest_of_frames(frames: Iterable[pl.DataFrame], *further: object) -> str:
+    """A digest of frames without regard to the order of their rows (a database promises none)."""
+    total = hashlib.blake2b(digest_size=16)
+    for frame in frames:
+        total.update(repr(sorted(frame.schema.items())).encode())
+        ordered = frame.select(sorted(frame.columns)).hash_rows(seed=0).sort()
+        total.update(memoryview(ordered.rechunk().to_arrow().buffers()[1]))
+    total.update(repr(further).encode())
+    return total.hexdigest()

@@ -1,0 +1,186 @@
+"""One connection to the phone system, by ADBC on SQLite and on PostgreSQL alike.
+
+Decision 34: a process must open a SQLite file through one library only, so ADBC does everything here and SQLAlchemy
+merely compiles the SQL. The schema of what comes back is the statement's own, not what the driver infers (an empty
+result would be all integers). Writing starts with a write, so that SQLite's lock is taken before anything is read.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import unquote
+
+import polars as pl
+import sqlalchemy as sa
+from adbc_driver_manager import OperationalError, dbapi
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from tasks.errors import StoreBusyError, WrongUseError
+
+LOCK_TIMEOUT_SECONDS: Final = 60
+_ADVISORY_LOCK: Final = 0x726F6C6C63616C6C
+
+_POLARS_TYPES: Final[dict[type[sa.types.TypeEngine[Any]], type[pl.DataType]]] = {
+    sa.Integer: pl.Int64,
+    sa.BigInteger: pl.Int64,
+    sa.Text: pl.String,
+    sa.String: pl.String,
+    sa.Boolean: pl.Boolean,
+    sa.LargeBinary: pl.Binary,
+}
+
+
+class Connection:
+    """Runs SQLAlchemy Core statements in one transaction; frames go in by `stage` and come out by `read`."""
+
+    def __init__(self, adbc: dbapi.Connection, kind: Literal["sqlite", "postgresql"]) -> None:
+        self._adbc = adbc
+        self.kind: Literal["sqlite", "postgresql"] = kind
+        self.dialect: sa.Dialect = (
+            sqlite.dialect(paramstyle="qmark") if kind == "sqlite" else postgresql.dialect(paramstyle="numeric_dollar")
+        )
+
+    def execute(self, statement: sa.Executable | str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Runs a statement that gives no rows."""
+        with self._adbc.cursor() as cursor, busy_is_told():
+            cursor.execute(*self._compile(statement, parameters))
+
+    def read(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> pl.DataFrame:
+        """The rows of a select as a frame, with the columns' declared types."""
+        schema = {column.name: _polars_type(column.type) for column in statement.selected_columns}
+        with self._adbc.cursor() as cursor, busy_is_told():
+            cursor.execute(*self._compile(statement, None))
+            table = cursor.fetch_arrow_table()
+        frame = pl.DataFrame(pl.from_arrow(table)) if table.num_columns else pl.DataFrame(schema=schema)
+        return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+    def stage(self, name: str, frame: pl.DataFrame) -> sa.TableClause:
+        """A temporary table of this connection that holds the frame; gone when the connection closes."""
+        with self._adbc.cursor() as cursor, busy_is_told():
+            cursor.execute(f'DROP TABLE IF EXISTS "{name}"')
+            cursor.adbc_ingest(name, frame.to_arrow(compat_level=pl.CompatLevel.oldest()), mode="create", temporary=True)
+        return sa.table(name, *(sa.column(column) for column in frame.columns))
+
+    def append(self, table: sa.Table, frame: pl.DataFrame) -> None:
+        """Appends a frame, whose columns are named as the table's, in bulk."""
+        if frame.is_empty():
+            return
+        with self._adbc.cursor() as cursor, busy_is_told():
+            cursor.adbc_ingest(table.name, frame.to_arrow(compat_level=pl.CompatLevel.oldest()), mode="append")
+
+    def lock_for_writing(self) -> None:
+        """Waits until this connection is the only writer of the phone system.
+
+        Raises: StoreBusyError when another writer holds it for longer than a minute.
+        """
+        if self.kind == "postgresql":
+            self.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+            self.execute(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+        else:
+            self.execute("UPDATE meta SET value = value WHERE key = 'lock'")
+
+    def commit(self) -> None:
+        """Makes all that was done visible to others, at once."""
+        with busy_is_told():
+            self._adbc.adbc_connection.commit()
+
+    def rollback(self) -> None:
+        """Takes back all that was done since the last commit."""
+        self._adbc.adbc_connection.rollback()
+
+    def close(self) -> None:
+        """Ends the connection; what was not committed is lost."""
+        self._adbc.close()
+
+    def _compile(self, statement: sa.Executable | str, parameters: Mapping[str, Any] | None) -> tuple[str, Any]:
+        if isinstance(statement, str):
+            return statement, None
+        # Executable covers everything but DDL, and DDL has the same compile method.
+        compiled = statement.compile(dialect=self.dialect, compile_kwargs={"render_postcompile": True})  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        if not isinstance(compiled, SQLCompiler):
+            return str(compiled), None  # pyright: ignore[reportUnknownArgumentType]
+        values = compiled.construct_params(parameters)
+        bound = tuple(values[name] for name in compiled.positiontup or ())
+        return str(compiled), bound or None
+
+
+@contextmanager
+def open_connection(url: str) -> Iterator[Connection]:
+    """A connection inside a transaction that is rolled back unless it is committed.
+
+    Raises: WrongUseError for a URL that is no phone system; StoreBusyError when the database cannot be reached.
+    """
+    connection = _connect(url)
+    try:
+        yield connection
+    finally:
+        connection.rollback()
+        connection.close()
+
+
+@contextmanager
+def busy_is_told() -> Iterator[None]:
+    """Turns the driver's word for locked or gone into StoreBusyError, which a caller may retry."""
+    try:
+        yield
+    except OperationalError as error:
+        state = f"{error.sqlstate or ''}"
+        text = str(error).lower()
+        if "locked" in text or "busy" in text or state.startswith(("08", "40", "55", "57")) or "connect" in text:
+            raise StoreBusyError(
+                "store-busy",
+                "The phone system's database is locked or cannot be reached. Nothing was written; try again later, "
+                "and see `rollcall doctor`.",
+            ) from None
+        raise
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite URL; None for another database."""
+    scheme, _, rest = url.partition("://")
+    if scheme.partition("+")[0] != "sqlite":
+        return None
+    return Path(unquote(rest.removeprefix("/")))
+
+
+def _connect(url: str) -> Connection:
+    path = sqlite_path(url)
+    if path is not None:
+        return _connect_sqlite(path)
+    scheme, _, rest = url.partition("://")
+    if scheme.partition("+")[0] not in {"postgresql", "postgres"}:
+        raise WrongUseError(
+            "database-url-unknown",
+            "ROLLCALL_DATABASE_URL names neither SQLite nor PostgreSQL. "
+            "Use sqlite:////path/to/file.db or postgresql+psycopg://user:password@host/database.",
+        )
+    import adbc_driver_postgresql.dbapi as driver
+
+    with busy_is_told():
+        adbc = driver.connect(f"postgresql://{rest}", autocommit=False)
+    return Connection(adbc, "postgresql")
+
+
+def _connect_sqlite(path: Path) -> Connection:
+    import adbc_driver_sqlite.dbapi as driver
+
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        path.touch(mode=0o600)
+    with busy_is_told():
+        adbc = driver.connect(str(path), autocommit=True)
+        with adbc.cursor() as cursor:
+            for pragma in (f"busy_timeout = {LOCK_TIMEOUT_SECONDS * 1000}", "journal_mode = WAL", "foreign_keys = ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+        # The pragmas do nothing inside a transaction, so it starts only here.
+        adbc.adbc_connection.set_autocommit(False)
+    return Connection(adbc, "sqlite")
+
+
+def _polars_type(type_: sa.types.TypeEngine[Any]) -> type[pl.DataType]:
+    for ours, theirs in _POLARS_TYPES.items():
+        if isinstance(type_, ours):
+            return theirs
+    raise TypeError(f"no frame type for {type_!r}")

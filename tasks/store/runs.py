@@ -1,0 +1,95 @@
+"""The history: what every run was, what it changed, what it had to say."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from tasks.output import SourceFacts
+from tasks.plan import Plan
+from tasks.run import Run
+from tasks.store.connection import Connection
+from tasks.store.tables import run_changes, run_issues, runs
+
+
+def find_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
+    """The run of this id as plain data, None where there is none."""
+    found = connection.read(sa.select(runs).where(runs.c.id == run_id))
+    return found.to_dicts()[0] if found.height else None
+
+
+def write_run(connection: Connection, run: Run, plan: Plan, *, status: str, finished: str) -> None:
+    """Records a run with its changes and issues, in the caller's transaction."""
+    connection.execute(
+        sa.insert(runs).values(
+            id=run.id,
+            kind=run.kind,
+            profile=run.profile,
+            mode=plan.mode,
+            started=run.started,
+            finished=finished,
+            status=status,
+            summary=json.dumps(plan.summary),
+            checksum=plan.checksum,
+            held=plan.held if status == "held" else None,
+            source=facts_json(plan.facts),
+            actor=run.actor,
+            profile_digest=run.profile_digest,
+            version=run.version,
+        )
+    )
+    connection.append(run_changes, _changes(run.id, plan))
+    issues = plan.issues.select("row", "line", "column", "code", "severity", "message")
+    connection.append(run_issues, _numbered(issues.with_columns(run_id=pl.lit(run.id))))
+
+
+def write_failed_run(connection: Connection, run: Run, finished: str, code: str) -> None:
+    """Records a run that ended before there was a plan."""
+    connection.execute(
+        sa.insert(runs).values(
+            id=run.id,
+            kind=run.kind,
+            profile=run.profile,
+            mode=run.mode,
+            started=run.started,
+            finished=finished,
+            status="failed",
+            summary=json.dumps({}),
+            held=code,
+            source="{}",
+            actor=run.actor,
+            profile_digest=run.profile_digest,
+            version=run.version,
+        )
+    )
+
+
+def facts_json(facts: SourceFacts) -> str:
+    """The facts of a source as the runs table keeps them."""
+    return json.dumps(asdict(facts), ensure_ascii=False)
+
+
+def _changes(run_id: str, plan: Plan) -> pl.DataFrame:
+    phones = phone_changes_by_login(plan)
+    changes = plan.changes.filter(pl.col("action") != "conflict").select("login", "action", "row", "fields")
+    joined = changes.join(phones, on="login", how="left", maintain_order="left")
+    joined = joined.with_columns(pl.col("phones").fill_null("[]"), run_id=pl.lit(run_id))
+    return _numbered(joined)
+
+
+def phone_changes_by_login(plan: Plan) -> pl.DataFrame:
+    """The phone changes of each user as one JSON text. Shape: `login`, `phones`."""
+    if plan.phones.is_empty():
+        return pl.DataFrame(schema={"login": pl.String, "phones": pl.String})
+    one = pl.struct("action", "kind", "mac", "before").struct.json_encode()
+    return (
+        plan.phones.select("login", phones=one)
+        .group_by("login", maintain_order=True)
+        .agg(phones=pl.concat_str(pl.lit("["), pl.col("phones").str.join(","), pl.lit("]")))
+    )
+
+
+def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_row_index("position", offset=1).with_columns(pl.col("position").cast(pl.Int64))

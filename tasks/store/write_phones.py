@@ -1,0 +1,90 @@
+"""Writes a plan's phones: released ones stay as unassigned devices, new ones get their SIP account.
+
+The SIP account is made once and kept over every run: 15 characters whose last six are the MAC's last six.
+"""
+
+import secrets
+import string
+from typing import Final
+
+import polars as pl
+import sqlalchemy as sa
+
+from tasks.keyring import Keyring
+from tasks.plan import Plan
+from tasks.store.connection import Connection
+from tasks.store.tables import devices, users
+from tasks.user import FOLLOW_ME
+
+SIP_USER_CHARACTERS: Final = 15
+SIP_SECRET_BYTES: Final = 24
+_ALPHABET: Final = string.ascii_lowercase + string.digits
+_VALUES: Final = ("name", "ip", "number", "web_user", *FOLLOW_ME.values())
+
+
+def write_phones(connection: Connection, plan: Plan, keyring: Keyring) -> None:
+    """Brings assignments, moves and releases of phones into the phone system."""
+    if plan.phones.is_empty():
+        return
+    _release(connection, plan.phones.filter(pl.col("action") == "release"))
+    kept = plan.phones.filter(pl.col("action") != "release")
+    _alter(connection, kept.filter(pl.col("device_id").is_not_null()), keyring)
+    _make(connection, kept.filter(pl.col("device_id").is_null()), keyring)
+
+
+def _release(connection: Connection, released: pl.DataFrame) -> None:
+    """A physical phone stays and becomes unassigned; a softphone or mobile device goes with its user."""
+    if released.is_empty():
+        return
+    staged = connection.stage("stage_released_phones", released.select("device_id", "kind"))
+    physical = sa.select(staged.c.device_id).where(staged.c.kind == "ip_phone")
+    connection.execute(sa.update(devices).where(devices.c.id.in_(physical)).values(user_id=None))
+    others = sa.select(staged.c.device_id).where(staged.c.kind != "ip_phone")
+    connection.execute(sa.delete(devices).where(devices.c.id.in_(others)))
+
+
+def _alter(connection: Connection, phones: pl.DataFrame, keyring: Keyring) -> None:
+    if phones.is_empty():
+        return
+    staged = connection.stage("stage_phones", _sealed(phones, keyring).select("device_id", "login", *_STAGED))
+    here = (devices.c.id == staged.c.device_id, users.c.login == staged.c.login)
+    values = {"user_id": users.c.id, **{name: staged.c[name] for name in _VALUES}}
+    connection.execute(sa.update(devices).where(*here).values(values))
+    password = {name: staged.c[name] for name in ("web_password", "web_password_fingerprint")}
+    connection.execute(sa.update(devices).where(*here, staged.c.web_password.is_not(None)).values(password))
+
+
+def _make(connection: Connection, phones: pl.DataFrame, keyring: Keyring) -> None:
+    if phones.is_empty():
+        return
+    phones = _sealed(_with_accounts(phones, keyring), keyring)
+    columns = ["kind", "mac", "sip_user", "sip_secret", *_STAGED]
+    staged = connection.stage("stage_new_phones", phones.select("login", *columns))
+    source = sa.select(users.c.id, *(staged.c[name] for name in columns)).join(users, users.c.login == staged.c.login)
+    connection.execute(sa.insert(devices).from_select(["user_id", *columns], source))
+
+
+_STAGED: Final = (*_VALUES, "web_password", "web_password_fingerprint")
+
+
+def _sealed(phones: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
+    plain = phones.select(x=pl.when(pl.col("password_changed")).then("web_password"))["x"]
+    place = phones["mac"].fill_null("")
+    return phones.with_columns(
+        keyring.seal_series(plain, place, table="devices", column="web_password").alias("web_password"),
+        pl.col("web_password_fingerprint").fill_null(""),
+    )
+
+
+def _with_accounts(phones: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
+    """A user name and a random secret for every new phone and softphone; a mobile device has no account."""
+    accounts = [None if kind == "mobile" else _sip_user(mac) for kind, mac in phones.select("kind", "mac").iter_rows()]
+    sip_users = pl.Series("sip_user", accounts, dtype=pl.String)
+    plain = pl.Series("secret", [account and secrets.token_urlsafe(SIP_SECRET_BYTES) for account in accounts], dtype=pl.String)
+    sealed = keyring.seal_series(plain, sip_users.fill_null(""), table="devices", column="sip_secret")
+    return phones.with_columns(sip_users, sealed.alias("sip_secret"))
+
+
+def _sip_user(mac: str | None) -> str:
+    last_six = mac[-6:] if mac else secrets.token_hex(3)
+    return "".join(secrets.choice(_ALPHABET) for _ in range(SIP_USER_CHARACTERS - 6)) + last_six

@@ -1,0 +1,119 @@
+"""The user of the phone system: its fields, where the Structure writes them, and the rule of each.
+
+One pydantic type a field is the single place of its rule; `validate` runs it over whole columns, and maps pydantic's
+own error types to the codes of the catalogue, so that no Python function is called a cell.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import StringConstraints, TypeAdapter
+
+RESERVED_LOGINS: Final = frozenset({"admin", "mobydick"})
+ROLE_OF_EVERYONE: Final = "All"
+NAMES_OF_THE_ROLE_OF_EVERYONE: Final = frozenset({"all", "all users", "default", "alle"})
+MASK: Final = "•••"
+
+DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+Password = Annotated[str, StringConstraints(pattern=r"^(?s:.{8,})?$")]
+Pin = Annotated[str, StringConstraints(pattern=r"^([0-9]{4,})?$")]
+Extension = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]+)?$")]
+Email = Annotated[str, StringConstraints(pattern=r"^([^\s@,;<>]+@[^\s@,;<>]+)?$", max_length=254)]
+AuthMethod = Literal["", "mobydick", "EXTERN"]
+Text = Annotated[str, StringConstraints(max_length=10_000)]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a user: its name in plans, the module and key that the Structure writes it by, its rule."""
+
+    name: str
+    module: str
+    key: str
+    type: Any = Text
+    code: str = "text-too-long"
+    expected: str = "10,000 characters at most"
+    secret: bool = False
+
+    @property
+    def column(self) -> str:
+        """The column of its table: the name without the module."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def rule(self) -> TypeAdapter[list[Any]]:
+        """Validates a whole column at once; an error's `loc[0]` is the position in the list."""
+        return _rule(self.type)
+
+
+def _rule(type_: Any) -> TypeAdapter[list[Any]]:
+    found = _RULES.get(type_)
+    if found is None:
+        found = _RULES[type_] = TypeAdapter(list[type_])
+    return found
+
+
+_RULES: dict[Any, TypeAdapter[list[Any]]] = {}
+
+IDENTITY_FIELDS: Final = (
+    Field(
+        "display_name", "identity", "003use_bez", DisplayName, "display-name-invalid", "a name of 1 to 80 characters"
+    ),
+    Field("auth_method", "identity", "003use_auth_method", AuthMethod, "auth-method-unknown", "mobydick or EXTERN"),
+    Field("password", "identity", "003use_pw", Password, "password-too-short", "8 characters or more", secret=True),
+    Field("pin", "identity", "011acc_pin", Pin, "pin-invalid", "4 digits or more", secret=True),
+    Field(
+        "extension",
+        "identity",
+        "009ext_extension",
+        Extension,
+        "extension-invalid",
+        "2 digits or more, no leading 0, no * or #",
+    ),
+    Field("email", "identity", "016voi_email", Email, "email-invalid", "an address such as name@example.org"),
+)
+
+PHONEBOOK_FIELDS: Final = (
+    Field("phonebook.display_name", "phonebook", "028pho_bez"),
+    Field("phonebook.first_name", "phonebook", "028pho_firstname"),
+    Field("phonebook.last_name", "phonebook", "028pho_lastname"),
+    Field("phonebook.organisation", "phonebook", "028pho_organisation"),
+    Field("phonebook.email", "phonebook", "028pho_email", Email, "email-invalid", "an address such as name@example.org"),
+    Field("phonebook.phone", "phonebook", "028pho_phone"),
+    Field("phonebook.mobile", "phonebook", "028pho_mobile"),
+    Field("phonebook.home_phone", "phonebook", "028pho_homephone"),
+    Field("phonebook.fax", "phonebook", "028pho_fax"),
+    Field("phonebook.notes", "phonebook", "028pho_notes"),
+)
+
+SECRET_FIELDS: Final = ("password", "pin")
+FIELDS: Final = (*IDENTITY_FIELDS, *PHONEBOOK_FIELDS)
+COMPARED: Final = tuple(field.name for field in FIELDS if not field.secret and field.name != "extension") + ("roles",)
+"""The fields in which existing and wanted are compared as text; extension and secrets have rules of their own."""
+
+FOLLOW_ME: Final = {
+    "inttimeout": "internal_timeout_seconds",
+    "intdelay": "internal_delay_seconds",
+    "exttimeout": "external_timeout_seconds",
+    "extdelay": "external_delay_seconds",
+    "quetimeout": "queue_timeout_seconds",
+    "quedelay": "queue_delay_seconds",
+}
+FOLLOW_ME_DEFAULTS: Final = {name: 999 if "timeout" in name else 0 for name in FOLLOW_ME.values()}
+
+VENDORS: Final = {
+    "000413": "Snom",
+    "001565": "Yealink",
+    "805ec0": "Yealink",
+    "805e0c": "Yealink",
+    "249ad8": "Yealink",
+    "000b82": "Grandstream",
+    "c074ad": "Grandstream",
+    "00085d": "Mitel",
+    "08000f": "Mitel",
+    "000952": "Auerswald",
+    "7c2f80": "Gigaset",
+    "589ec6": "Gigaset",
+}
+"""Source: phone-system.md section 5, vendor prefixes."""
+DEVICE_KINDS: Final = ("ip_phone", "softphone", "mobile")
