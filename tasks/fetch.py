@@ -1,0 +1,36 @@
+"""The bytes of the CSV file, from an upload or from a URL."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from tasks.errors import SourceError, WrongUseError
+from tasks.output import Source, SourceFacts
+from tasks.profile import Profile
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchRequest:
+    """All that one fetch depends on: nothing is read from the environment later."""
+
+    profile: Profile
+    file: Path | None = None
+    credentials: Mapping[str, SecretStr] = field(default_factory=dict)
+
+
+def fetch_source(request: FetchRequest) -> Source:
+    """The file, read once.
+
+    Raises: TransientSourceError where another attempt may help, SourceError where not.
+    """
+    if request.file is None:
+        raise WrongUseError("file-missing", "The profile is of type upload, but no file was given: name the CSV file.")
+    try:
+        data = request.file.read_bytes()
+    except OSError as error:
+        raise SourceError("file-unreadable", f"The file {request.file} cannot be read: {error.strerror}.") from error
+    digest = hashlib.sha256(data).hexdigest()
+    return Source(data=data, facts=SourceFacts(name=request.file.name, digest=digest, size_bytes=len(data)))
