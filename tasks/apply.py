@@ -12,6 +12,7 @@ from typing import Any, Final
 from tasks.errors import StaleError
 from tasks.plan import Plan
 from tasks.run import Outcome, Run
+from tasks.step import step
 from tasks.store.connection import Connection
 from tasks.store.read import read_snapshot
 from tasks.store.runs import find_run, write_run
@@ -65,3 +66,6 @@ def _outcome(plan: Plan, run: Run, status: str, finished: str) -> Outcome:
 def summary_of(run: dict[str, Any]) -> dict[str, int]:
     """The counts of a recorded run."""
     return json.loads(run["summary"])
+
+
+apply = step("apply", version=1, cached=False)(apply_plan)

@@ -63,10 +63,12 @@ def _shares(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[str]:
             f"{updates} of {plan.owned} records would change: more than {brakes.remove_floor} "
             f"and more than {brakes.update_percent:g} %."
         )
-    if plan.mode == "sync" and last is not None and last.rows > 1 and plan.facts.rows:
-        fewer = last.rows - plan.facts.rows
-        if fewer * 100 > brakes.shrink_percent * last.rows:
-            yield f"The file has {plan.facts.rows} rows, the last applied one had {last.rows}: {fewer} fewer, more than {brakes.shrink_percent:g} %."
+    fewer = last.rows - plan.facts.rows if last is not None and plan.facts.rows else 0
+    if plan.mode == "sync" and last is not None and fewer > 1 and fewer * 100 > brakes.shrink_percent * last.rows:
+        yield (
+            f"The file has {plan.facts.rows} rows, the last applied one had {last.rows}: "
+            f"{fewer} fewer, more than {brakes.shrink_percent:g} %."
+        )
 
 
 def _prefilter_columns(profile: Profile) -> list[str]:
@@ -80,7 +82,11 @@ def plan_checksum(plan: Plan, keyring: Keyring) -> str:
     total = hmac.new(keyring.derive("plan"), digestmod=hashlib.sha256)
     columns = ["action", "login", "user_id", "fields", "password_fingerprint", "pin_fingerprint", "number", "automatic"]
     total.update(_rows(plan.changes, columns))
-    total.update(_rows(plan.phones, ["action", "login", "kind", "mac", "device_id", "before", "fields", "web_password_fingerprint"]))
+    total.update(
+        _rows(
+            plan.phones, ["action", "login", "kind", "mac", "device_id", "before", "fields", "web_password_fingerprint"]
+        )
+    )
     total.update(json.dumps([plan.profile, plan.mode, plan.owned, plan.facts.digest]).encode())
     return total.hexdigest()[:32]
 

@@ -16,7 +16,9 @@ from tasks.output import ROW
 from tasks.snapshot import Snapshot
 from tasks.validate import EMERGENCY_NUMBERS
 
-DISPLACED_SCHEMA: Final = pl.Schema({"user_id": pl.Int64, "login": pl.String, "extension": pl.String, "number": pl.String})
+DISPLACED_SCHEMA: Final = pl.Schema(
+    {"user_id": pl.Int64, "login": pl.String, "extension": pl.String, "number": pl.String}
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def _contested(
     leaving = claims.select(pl.col("login").alias("holder"))
     staying = holders.join(leaving, on="holder", how="anti")
     meeting = claims.select("login", ROW, "extension").join(staying, on="extension", how="inner")
-    named = active.filter(pl.col("extension") == pl.col("extension#was")).select(pl.col("login").alias("holder"), named=True)
+    named = active.filter(pl.col("extension") == pl.col("extension#was")).select(
+        pl.col("login").alias("holder"), named=True
+    )
     kept = pl.concat([rejected]).select(pl.col("login").alias("holder"), refused=True)
     meeting = meeting.join(named, on="holder", how="left").join(kept, on="holder", how="left")
     by_hand = pl.col("profile").is_null() & pl.col("holder").is_not_null()
@@ -100,9 +104,7 @@ def _moved_issues(active: pl.DataFrame, displaced: pl.DataFrame) -> pl.DataFrame
     moved = displaced.rename({"login": "holder", "claimant": "login"}).join(
         active.select("login", "#line", "column"), on="login", how="left"
     )
-    message = pl.format(
-        "{}: “{}” moves from {}, who gets the next free number", "column", "extension", "holder"
-    )
+    message = pl.format("{}: “{}” moves from {}, who gets the next free number", "column", "extension", "holder")
     return issues_of_rows(moved, None, "extension-moved", message).with_columns(column=moved["column"])
 
 
@@ -115,13 +117,19 @@ def _from_pool(
         .then(pl.col("extension"))
         .when(pl.col("lost").is_null())
         .then(pl.col("extension#was")),
-        automatic=pl.when(pl.col("extension").is_null() & pl.col("extension#was").is_not_null() & pl.col("lost").is_null())
+        automatic=pl.when(
+            pl.col("extension").is_null() & pl.col("extension#was").is_not_null() & pl.col("lost").is_null()
+        )
         .then(pl.col("automatic#was"))
         .otherwise(pl.col("extension").fill_null("") == ""),
     )
     others = displaced.join(active.select("login"), on="login", how="anti").unique("login", maintain_order=True)
     needed = chosen["number"].null_count() + others.height
-    free = _free_numbers(needed, start, pl.concat([snapshot.extensions["number"], snapshot.resting["number"], chosen["number"].drop_nulls()]))
+    free = _free_numbers(
+        needed,
+        start,
+        pl.concat([snapshot.extensions["number"], snapshot.resting["number"], chosen["number"].drop_nulls()]),
+    )
     mine = free.head(chosen["number"].null_count())
     empty = chosen.filter(pl.col("number").is_null()).with_columns(number=mine)
     numbers = pl.concat([chosen.filter(pl.col("number").is_not_null()), empty]).select("login", "number", "automatic")
@@ -134,4 +142,8 @@ def _free_numbers(count: int, start: int, taken: pl.Series) -> pl.Series:
     highest = start + count + taken.len() + len(EMERGENCY_NUMBERS)
     candidates = pl.int_range(start, highest + 1, eager=True).cast(pl.String).alias("number")
     forbidden = pl.concat([taken, pl.Series("number", EMERGENCY_NUMBERS)])
-    return candidates.to_frame().join(forbidden.alias("number").to_frame(), on="number", how="anti", maintain_order="left")["number"].head(count)
+    return (
+        candidates.to_frame()
+        .join(forbidden.alias("number").to_frame(), on="number", how="anti", maintain_order="left")["number"]
+        .head(count)
+    )

@@ -14,7 +14,9 @@ LOGIN_KEY: Final = "003use_name"
 
 def cleaned_login(raw: pl.Expr) -> pl.Expr:
     """The login as the phone system stores it; an empty text where nothing of it may stay."""
-    return raw.fill_null("").str.strip_chars().str.normalize("NFC").str.to_lowercase().str.replace_all(r"[^a-z0-9._-]", "")
+    return (
+        raw.fill_null("").str.strip_chars().str.normalize("NFC").str.to_lowercase().str.replace_all(r"[^a-z0-9._-]", "")
+    )
 
 
 def login_fault(raw: pl.Expr, login: pl.Expr) -> pl.Expr:

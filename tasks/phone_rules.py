@@ -73,7 +73,9 @@ def _devices(rendered: pl.DataFrame, module: str, kind: str) -> pl.DataFrame:
     def text(key: str) -> pl.Expr:
         return pl.col(key) if key in rendered.columns else pl.lit(None, dtype=pl.String)
 
-    texts = {name: text(key) if module == "ipphone" else pl.lit(None, dtype=pl.String) for name, key in PHONE_TEXTS.items()}
+    texts = {
+        name: text(key) if module == "ipphone" else pl.lit(None, dtype=pl.String) for name, key in PHONE_TEXTS.items()
+    }
     devices = rendered.select(
         ROW,
         LINE,
@@ -94,12 +96,18 @@ def _judged(devices: pl.DataFrame, module: str, columns: dict[str, str]) -> tupl
     devices = devices.with_columns(ip=_clean_ips(devices["ip"]))
     faults = _faults(devices, module, columns)
     broken = pl.concat([rows.select(ROW, IDENTITY) for rows, *_ in faults]).unique() if faults else None
-    keep = devices.select(ROW, IDENTITY).join(
-        broken.with_columns(keep=pl.lit(True)) if broken is not None else devices.select(ROW, IDENTITY).clear().with_columns(keep=pl.lit(True)),
-        on=[ROW, IDENTITY],
-        how="left",
-        maintain_order="left",
-    )["keep"].fill_null(False)
+    keep = (
+        devices.select(ROW, IDENTITY)
+        .join(
+            broken.with_columns(keep=pl.lit(True))
+            if broken is not None
+            else devices.select(ROW, IDENTITY).clear().with_columns(keep=pl.lit(True)),
+            on=[ROW, IDENTITY],
+            how="left",
+            maintain_order="left",
+        )["keep"]
+        .fill_null(False)
+    )
     seconds = [pl.col(name).cast(pl.Int64, strict=False) for name in FOLLOW_ME.values()]
     judged = devices.with_columns(keep.alias("keep"), *seconds, web_password_fingerprint=pl.lit(""))
     return judged.select(PHONE_SCHEMA.names()), [issues_of_rows(*fault) for fault in faults if not fault[0].is_empty()]
@@ -116,8 +124,18 @@ def _faults(
         mac, ip = column("071ipp_mac"), column("071ipp_ip")
         bad_mac = ~pl.col("mac").str.contains(r"^[0-9a-f]{12}$") | pl.col("mac").is_in(["0" * 12, "f" * 12])
         faults += [
-            (devices.filter(bad_mac), mac, "mac-invalid", f"{mac}: expected 12 hexadecimal digits; the phone stays as it is"),
-            (devices.filter(pl.col("ip") == "?"), ip, "ip-invalid", f"{ip}: expected an IPv4 or IPv6 address; the phone stays as it is"),
+            (
+                devices.filter(bad_mac),
+                mac,
+                "mac-invalid",
+                f"{mac}: expected 12 hexadecimal digits; the phone stays as it is",
+            ),
+            (
+                devices.filter(pl.col("ip") == "?"),
+                ip,
+                "ip-invalid",
+                f"{ip}: expected an IPv4 or IPv6 address; the phone stays as it is",
+            ),
             _mac_twice(devices.filter(~bad_mac), mac),
         ]
     if module == "external":
@@ -134,7 +152,9 @@ def _faults(
 def _mac_twice(devices: pl.DataFrame, column: str) -> tuple[pl.DataFrame, str, str, pl.Expr]:
     meeting = devices.filter(pl.col("mac").is_duplicated())
     together = meeting.group_by("mac").agg(together=pl.col(ROW).cast(pl.String).head(10).str.join(", "))
-    message = pl.format("{}: “{}” stands in rows {}; only one of them can have the phone", pl.lit(column), "mac", "together")
+    message = pl.format(
+        "{}: “{}” stands in rows {}; only one of them can have the phone", pl.lit(column), "mac", "together"
+    )
     return meeting.join(together, on="mac", how="left", maintain_order="left"), column, "mac-twice", message
 
 
@@ -145,7 +165,9 @@ def _clean_mac(raw: pl.Expr) -> pl.Expr:
 def _clean_ips(raw: pl.Series) -> pl.Series:
     """Canonical addresses; "?" where a text is none. Distinct texts only, since ipaddress is Python a value."""
     texts = raw.fill_null("").unique().to_list()
-    return raw.fill_null("").replace_strict(texts, [_clean_ip(text) for text in texts], return_dtype=pl.String).alias("ip")
+    return (
+        raw.fill_null("").replace_strict(texts, [_clean_ip(text) for text in texts], return_dtype=pl.String).alias("ip")
+    )
 
 
 def _clean_ip(text: str) -> str:

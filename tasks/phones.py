@@ -14,10 +14,11 @@ from tasks.issue import issues_of_rows, no_issues
 from tasks.keyring import Keyring
 from tasks.output import ROW
 from tasks.phone_rules import vendor_of
-from tasks.plan import PHONE_CHANGES_SCHEMA, WAS, Plan, fields_json, json_text
+from tasks.plan import PHONE_CHANGES_SCHEMA, WAS, Plan, fields_json, json_secret, json_text
 from tasks.profile import Profile
 from tasks.records import Records
 from tasks.snapshot import Snapshot
+from tasks.step import step
 from tasks.user import FOLLOW_ME, FOLLOW_ME_DEFAULTS, VENDORS
 
 _MAC_KEY: Final = "ipphone.071ipp_mac"
@@ -26,7 +27,9 @@ _VALUES: Final = (*_TEXTS, *FOLLOW_ME.values())
 _ACTIONS_THAT_FREE_PHONES: Final = ("remove", "disable")
 
 
-def assign_phones_to_users(plan: Plan, records: Records, snapshot: Snapshot, profile: Profile, keyring: Keyring) -> Plan:
+def assign_phones_to_users(
+    plan: Plan, records: Records, snapshot: Snapshot, profile: Profile, keyring: Keyring
+) -> Plan:
     """The plan with its phones, its brakes judged and its checksum made.
 
     Shape: one change a phone that is assigned, moved, released or altered; a user whose phones alone change becomes
@@ -34,7 +37,9 @@ def assign_phones_to_users(plan: Plan, records: Records, snapshot: Snapshot, pro
     """
     wanted = _wanted(plan, records, snapshot)
     taken = wanted.filter(_belongs_elsewhere(plan))
-    wanted = wanted.join(taken.select("login", "kind", "mac"), on=["login", "kind", "mac"], how="anti", nulls_equal=True)
+    wanted = wanted.join(
+        taken.select("login", "kind", "mac"), on=["login", "kind", "mac"], how="anti", nulls_equal=True
+    )
     assigned = _assigned(wanted)
     released = _released(plan, records, snapshot, pl.concat([_kept_logins(records), taken.select("login", "kind")]))
     released = released.join(assigned.select("device_id").drop_nulls(), on="device_id", how="anti")
@@ -49,13 +54,23 @@ def assign_phones_to_users(plan: Plan, records: Records, snapshot: Snapshot, pro
 def _wanted(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFrame:
     """The readable devices of the users who get in, beside the device that exists: by MAC, or one a user and kind."""
     refused = pl.concat(
-        [plan.aside.filter(pl.col("outcome") == "rejected").select("login"), plan.changes.filter(pl.col("action") == "conflict").select("login")]
+        [
+            plan.aside.filter(pl.col("outcome") == "rejected").select("login"),
+            plan.changes.filter(pl.col("action") == "conflict").select("login"),
+        ]
     ).drop_nulls()
     phones = records.phones.filter(~pl.col("keep")).join(refused, on="login", how="anti", maintain_order="left")
-    existing = snapshot.devices.rename({name: f"{name}{WAS}" for name in snapshot.devices.columns if name not in ("mac", "kind", "device_id")})
-    by_mac = phones.filter(pl.col("kind") == "ip_phone").join(existing.drop("kind"), on="mac", how="left", maintain_order="left")
+    existing = snapshot.devices.rename(
+        {name: f"{name}{WAS}" for name in snapshot.devices.columns if name not in ("mac", "kind", "device_id")}
+    )
+    by_mac = phones.filter(pl.col("kind") == "ip_phone").join(
+        existing.drop("kind"), on="mac", how="left", maintain_order="left"
+    )
     others = phones.filter(pl.col("kind") != "ip_phone").join(
-        existing.drop("mac").with_columns(login=f"login{WAS}").unique(["login", "kind"]), on=["login", "kind"], how="left", maintain_order="left"
+        existing.drop("mac").with_columns(login=f"login{WAS}").unique(["login", "kind"]),
+        on=["login", "kind"],
+        how="left",
+        maintain_order="left",
     )
     return pl.concat([by_mac, others], how="diagonal")
 
@@ -97,7 +112,14 @@ def _assigned(wanted: pl.DataFrame) -> pl.DataFrame:
     )
     frame = frame.with_columns(action=action, before=pl.col(f"login{WAS}"))
     fields = fields_json(frame, _changed_values(frame))
-    columns = [*PHONE_CHANGES_SCHEMA.names(), *_VALUES, "name", "web_password", "web_password_fingerprint", "password_changed"]
+    columns = [
+        *PHONE_CHANGES_SCHEMA.names(),
+        *_VALUES,
+        "name",
+        "web_password",
+        "web_password_fingerprint",
+        "password_changed",
+    ]
     return frame.with_columns(fields=fields).rename({ROW: "row"}).select(columns)
 
 
@@ -112,8 +134,8 @@ def _changed_values(frame: pl.DataFrame) -> dict[str, tuple[pl.Expr, pl.Expr, pl
             both = (was.cast(pl.String).fill_null("null"), wanted.cast(pl.String))
             differs = wanted != was.fill_null(FOLLOW_ME_DEFAULTS[name])
         changed[name] = (differs, *both)
-    masked = json_text(frame.with_columns(mask=pl.lit("•••")), "mask")
-    changed["web_password"] = (pl.col("password_changed"), pl.lit("null"), pl.lit('"•••"') if masked is not None else masked)
+    had = pl.col(f"web_password_fingerprint{WAS}").fill_null("") != ""
+    changed["web_password"] = (pl.col("password_changed"), json_secret(had), json_secret(pl.lit(True)))
     return changed
 
 
@@ -126,7 +148,9 @@ def _released(plan: Plan, records: Records, snapshot: Snapshot, kept: pl.DataFra
     gone = plan.changes.filter(pl.col("action").is_in(_ACTIONS_THAT_FREE_PHONES)).select("login")
     refused = plan.aside.filter(pl.col("outcome") == "rejected").select("login").drop_nulls()
     conflicts = plan.changes.filter(pl.col("action") == "conflict").select("login")
-    present = records.users.select("login", row=pl.col(ROW)).join(pl.concat([refused, conflicts]), on="login", how="anti")
+    present = records.users.select("login", row=pl.col(ROW)).join(
+        pl.concat([refused, conflicts]), on="login", how="anti"
+    )
     owned = snapshot.devices.filter(pl.col("login").is_not_null())
     of_gone = owned.join(gone, on="login", how="semi").with_columns(row=pl.lit(None, dtype=pl.Int64))
     spoken_of = owned.filter(pl.col("kind").is_in(records.device_kinds)).join(present, on="login", how="inner")
@@ -146,8 +170,16 @@ def _with_phone_updates(plan: Plan, phones: pl.DataFrame, snapshot: Snapshot) ->
     )
     if further.is_empty():
         return plan
-    columns = [name for name in further.columns if name in plan.changes.columns and name not in ("extension", "automatic")]
-    changes = pl.concat([plan.changes, further.select(columns).with_columns(number=further["extension"], automatic=further["automatic"])], how="diagonal_relaxed")
+    columns = [
+        name for name in further.columns if name in plan.changes.columns and name not in ("extension", "automatic")
+    ]
+    changes = pl.concat(
+        [
+            plan.changes,
+            further.select(columns).with_columns(number=further["extension"], automatic=further["automatic"]),
+        ],
+        how="diagonal_relaxed",
+    )
     summary = dict(plan.summary)
     summary["update"] += further.height
     summary["unchanged"] -= further.height
@@ -156,17 +188,16 @@ def _with_phone_updates(plan: Plan, phones: pl.DataFrame, snapshot: Snapshot) ->
 
 def _issues(wanted: pl.DataFrame, taken: pl.DataFrame, records: Records, plan: Plan) -> list[pl.DataFrame]:
     column = records.columns.get(_MAC_KEY, "071ipp_mac")
-    message = pl.format(
-        "{}: “{}” belongs to {}; the phone stays there", pl.lit(column), "mac", f"login{WAS}"
-    )
+    message = pl.format("{}: “{}” belongs to {}; the phone stays there", pl.lit(column), "mac", f"login{WAS}")
     moved = wanted.filter(
         pl.col(f"login{WAS}").is_not_null(), pl.col(f"login{WAS}") != pl.col("login"), pl.col(f"profile{WAS}").is_null()
     )
-    by_hand = pl.format(
-        "{}: “{}” moves from {}, to whom it was assigned by hand", pl.lit(column), "mac", f"login{WAS}"
-    )
+    by_hand = pl.format("{}: “{}” moves from {}, to whom it was assigned by hand", pl.lit(column), "mac", f"login{WAS}")
     return [
         issues_of_rows(taken, column, "mac-taken", message),
         issues_of_rows(moved, column, "phone-moved-from-hand", by_hand),
         no_issues(),
     ]
+
+
+assign_phones = step("assign-phones", version=1, reads=("brakes", "prefilter"))(assign_phones_to_users)

@@ -4,11 +4,12 @@ Renderers (terminal, JSON, artifact, console) stand apart. The checksum approves
 since a plain hash over a pin could be guessed.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
 
+from tasks.errors import StaleError
 from tasks.output import Output, SourceFacts
 from tasks.user import IDENTITY_FIELDS, MASK, PHONEBOOK_FIELDS, SECRET_FIELDS
 
@@ -72,6 +73,23 @@ class Plan(Output):
         """Whether applying it would change anything in the phone system."""
         return any(self.summary[action] for action in ACTIONS if action != "conflict") or self.phones.height > 0
 
+    def same_as(self, checksum: str | None) -> "Plan":
+        """The plan itself, when it is the one that was seen, or when none was.
+
+        Raises: StaleError when another plan was seen.
+        """
+        if checksum in {None, self.checksum}:
+            return self
+        raise StaleError(
+            "plan-stale",
+            f"The plan is now {self.checksum}, expected was {checksum}: the file, the profile or the phone system "
+            "has changed since. Nothing was written. Look at the new plan, and take that one.",
+        )
+
+    def released_by(self, checksum: str | None) -> "Plan":
+        """The plan without its brake, when exactly this one was approved."""
+        return replace(self, held=None) if checksum == self.checksum else self
+
     @property
     def clean(self) -> bool:
         """Whether every row got in: no error and no conflict."""
@@ -101,7 +119,9 @@ _LINE_ORDER: Final = (
 
 def phonebook_prefixes(columns: list[str]) -> list[str]:
     """The phonebook entries of a wide frame: `phonebook`, then `phonebook.2` and so on."""
-    return [name for name in columns if name == "phonebook" or (name.startswith("phonebook.") and name[10:].isdecimal())]
+    return [
+        name for name in columns if name == "phonebook" or (name.startswith("phonebook.") and name[10:].isdecimal())
+    ]
 
 
 def text_fields(columns: list[str]) -> list[str]:
@@ -135,12 +155,24 @@ def json_list(name: str) -> pl.Expr:
     """A `;`-joined column as a JSON list of strings; roles hold neither quotes nor semicolons within."""
     text = pl.col(name).str.replace_all("\\", "\\\\", literal=True).str.replace_all('"', '\\"', literal=True)
     joined = pl.concat_str(pl.lit('["'), text.str.replace_all(";", '","', literal=True), pl.lit('"]'))
-    return pl.when(pl.col(name).is_null()).then(pl.lit("null")).when(pl.col(name) == "").then(pl.lit("[]")).otherwise(joined)
+    return (
+        pl.when(pl.col(name).is_null())
+        .then(pl.lit("null"))
+        .when(pl.col(name) == "")
+        .then(pl.lit("[]"))
+        .otherwise(joined)
+    )
 
 
 def json_flag(expression: pl.Expr) -> pl.Expr:
     """A Boolean as JSON."""
-    return pl.when(expression.is_null()).then(pl.lit("null")).when(expression).then(pl.lit("true")).otherwise(pl.lit("false"))
+    return (
+        pl.when(expression.is_null())
+        .then(pl.lit("null"))
+        .when(expression)
+        .then(pl.lit("true"))
+        .otherwise(pl.lit("false"))
+    )
 
 
 def json_secret(present: pl.Expr) -> pl.Expr:

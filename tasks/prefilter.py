@@ -11,6 +11,7 @@ from tasks.mapping import Mapping, mapping_of
 from tasks.names import Names
 from tasks.output import ASIDE_SCHEMA, LINE, ROW, Table
 from tasks.profile import Profile
+from tasks.step import step
 from tasks.variables import failed_rows, rejected_aside, warnings_of_names
 
 
@@ -48,3 +49,4 @@ def _require_login_column(mapping: Mapping, names: Names) -> None:
     )
 
 
+prefilter = step("prefilter", version=1, reads=("prefilter", "variables", "structure"))(prefilter_rows)

@@ -3,6 +3,7 @@
 The model is pure data and frozen. `tasks.profile_file` loads it and proves it; what compiles lives with its language.
 """
 
+import hashlib
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -40,7 +41,7 @@ class Profile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="Rollcall profile")
 
-    name: Annotated[str, Field(exclude=True)] = Field(default="", json_schema_extra={"readOnly": True})
+    name: str = Field(default="", description="set by the loader: the stem of the file")
     title: str = Field(description="what people call this import")
     comments: str = Field(default="", description="documentation for people")
     mode: Literal["sync", "upsert"] = Field(
@@ -71,3 +72,8 @@ class Profile(BaseModel):
     def part(self, fields: tuple[str, ...]) -> dict[str, Any]:
         """The named settings as plain data: what a step reads, and so what its cache key covers."""
         return self.model_dump(mode="json", include=set(fields))
+
+    @property
+    def digest(self) -> str:
+        """Tells versions of a profile apart; SHA-256 of its settings."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()

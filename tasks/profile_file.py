@@ -1,6 +1,7 @@
 """Loads a profile from YAML and proves it: whatever is wrong is said at once, each with file, line and column."""
 
-from collections.abc import Iterator, Mapping as Map
+from collections.abc import Iterator
+from collections.abc import Mapping as Map
 from dataclasses import replace
 from difflib import get_close_matches
 from io import StringIO
@@ -64,6 +65,11 @@ def load_profile(path: Path) -> Profile:
 def parse_profile(text: str, name: str, file: str) -> Profile:
     """As `load_profile`, from text."""
     document = _read_yaml(text, file)
+    if "name" in document:
+        raise ProfileError(
+            file,
+            [Problem("`name` is not a setting: the file's own name is the profile's", *_place(document, ["name"]))],
+        )
     try:
         profile = Profile.model_validate({**_plain(document), "name": name})
     except ValidationError as error:
@@ -80,7 +86,9 @@ def new_profile(name: str, settings: Settings, choices: Map[str, str]) -> Path:
     Raises: WrongUseError when the name is no file name or the profile exists; ProfileError for a bad choice.
     """
     if not name or not all(character.isalnum() or character in "-_." for character in name) or name.startswith("."):
-        raise WrongUseError("profile-name", f"{name!r} is no name for a profile: use letters, digits, dash, underscore.")
+        raise WrongUseError(
+            "profile-name", f"{name!r} is no name for a profile: use letters, digits, dash, underscore."
+        )
     path = settings.profiles / f"{name}.yaml"
     if path.exists():
         raise WrongUseError("profile-exists", f"{path} exists already. Choose another name, or edit that file.")
@@ -118,7 +126,9 @@ def _read_yaml(text: str, file: str) -> Any:
     except YAMLError as error:
         raise ProfileError(file, [Problem(f"this is not YAML: {error}")]) from None
     if not isinstance(document, CommentedMap):
-        raise ProfileError(file, [Problem("expected settings such as `title: Users from CSV`, found something else", 1)])
+        raise ProfileError(
+            file, [Problem("expected settings such as `title: Users from CSV`, found something else", 1)]
+        )
     return document
 
 

@@ -26,8 +26,10 @@ from tasks.plan import (
 from tasks.profile import Profile
 from tasks.records import Records
 from tasks.snapshot import Snapshot
+from tasks.step import step
 from tasks.user import SECRET_FIELDS
 
+_DEFAULTS: Final = {"auth_method": "mobydick"}
 _EXTENSION_KEY: Final = "identity.009ext_extension"
 
 
@@ -148,20 +150,26 @@ def _defaults(rows: pl.DataFrame) -> pl.DataFrame:
     """What a create gets where the file says nothing, and what an entry without a name is called."""
     creates = pl.col("action") == "create"
     prefixes = phonebook_prefixes(rows.columns)
-    rows = rows.with_columns(auth_method=pl.when(pl.col("auth_method") == "").then(pl.lit("mobydick")).otherwise("auth_method"))
     rows = rows.with_columns(
-        auth_method=pl.when(creates).then(pl.col("auth_method").fill_null("mobydick")).otherwise("auth_method"),
+        auth_method=pl.when(pl.col("auth_method") == "").then(pl.lit(_DEFAULTS["auth_method"])).otherwise("auth_method")
+    )
+    return rows.with_columns(
+        auth_method=pl.when(creates)
+        .then(pl.col("auth_method").fill_null(_DEFAULTS["auth_method"]))
+        .otherwise("auth_method"),
         **{
             f"{prefix}.display_name": pl.when(
                 pl.col(prefix).fill_null(False)
-                & ((pl.col(f"{prefix}.display_name") == "") | ~pl.col(f"{prefix}{WAS}").fill_null(False) & pl.col(f"{prefix}.display_name").is_null())
+                & (
+                    (pl.col(f"{prefix}.display_name") == "")
+                    | ~pl.col(f"{prefix}{WAS}").fill_null(False) & pl.col(f"{prefix}.display_name").is_null()
+                )
             )
             .then(pl.coalesce("display_name", f"display_name{WAS}"))
             .otherwise(f"{prefix}.display_name")
             for prefix in prefixes
         },
     )
-    return rows
 
 
 def _changed_fields(rows: pl.DataFrame) -> dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]]:
@@ -170,7 +178,7 @@ def _changed_fields(rows: pl.DataFrame) -> dict[str, tuple[pl.Expr, pl.Expr, pl.
     null = pl.lit("null")
     changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]] = {}
     for name in text_fields(rows.columns):
-        wanted, was = pl.col(name), pl.col(f"{name}{WAS}").fill_null("")
+        wanted, was = pl.col(name), pl.col(f"{name}{WAS}").fill_null(_DEFAULTS.get(name, ""))
         differs = (wanted.str.to_lowercase() != was.str.to_lowercase()) if name == "roles" else (wanted != was)
         as_json = json_list if name == "roles" else (lambda column: json_text(rows, column))
         changed[name] = (
@@ -194,7 +202,11 @@ def _changed_fields(rows: pl.DataFrame) -> dict[str, tuple[pl.Expr, pl.Expr, pl.
         changed[field] = (differs, json_secret(pl.col(f"has_{field}{WAS}")), json_secret(pl.lit(True)))
     for prefix in phonebook_prefixes(rows.columns):
         wanted, was = pl.col(prefix), pl.col(f"{prefix}{WAS}").fill_null(False)
-        changed[prefix] = (~creates & (wanted.is_not_null() & (wanted != was)).fill_null(False), json_flag(was), json_flag(wanted))
+        changed[prefix] = (
+            ~creates & (wanted.is_not_null() & (wanted != was)).fill_null(False),
+            json_flag(was),
+            json_flag(wanted),
+        )
     changed["profile"] = (
         ~creates & pl.col(f"profile{WAS}").is_null(),
         null,
@@ -238,10 +250,10 @@ def _final(changes: pl.DataFrame) -> pl.DataFrame:
 
 def _summary(changes: pl.DataFrame, compared: pl.DataFrame, aside: pl.DataFrame, spared: int) -> dict[str, int]:
     summary = empty_summary()
-    summary.update({action: count for action, count in changes.group_by("action").len().iter_rows()})
+    summary.update(dict(changes.group_by("action").len().iter_rows()))
     summary["unchanged"] = compared.filter(pl.col("action") == "unchanged").height
     outcomes = aside.unique(ROW).group_by("outcome").len()
-    summary.update({outcome: count for outcome, count in outcomes.iter_rows()})
+    summary.update(dict(outcomes.iter_rows()))
     summary["protected"] = spared
     return summary
 
@@ -250,11 +262,15 @@ def _further_issues(
     records: Records, foreign: pl.DataFrame, nameless: pl.DataFrame, summary: dict[str, int]
 ) -> list[pl.DataFrame]:
     column = records.columns.get("identity.003use_name", "login")
-    message = pl.format("{}: “{}” belongs to profile {}; nothing of it was changed", pl.lit(column), "login", f"profile{WAS}")
+    message = pl.format(
+        "{}: “{}” belongs to profile {}; nothing of it was changed", pl.lit(column), "login", f"profile{WAS}"
+    )
     name_column = records.columns.get("identity.003use_bez", "display_name")
     found = [
         issues_of_rows(foreign, column, "login-owned-elsewhere", message),
-        issues_of_rows(nameless, name_column, "display-name-invalid", f"{name_column}: a new user needs a display name"),
+        issues_of_rows(
+            nameless, name_column, "display-name-invalid", f"{name_column}: a new user needs a display name"
+        ),
     ]
     if records.unknown_logins:
         text = (
@@ -264,3 +280,6 @@ def _further_issues(
         nowhere = pl.DataFrame({ROW: [None], LINE: [None]}, schema={ROW: pl.Int64, LINE: pl.Int64})
         found.append(issues_of_rows(nowhere, None, "login-unknown-no-removal", text))
     return [*found, no_issues()]
+
+
+reconcile = step("reconcile", version=1, reads=("name", "mode", "pool_start"))(reconcile_records)

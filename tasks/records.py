@@ -34,4 +34,6 @@ class Records(Output):
     @property
     def protected_logins(self) -> pl.DataFrame:
         """The logins of rejected rows: their records stay as they are. Shape: `login`, unique."""
-        return self.aside.filter(pl.col("outcome") == "rejected", pl.col("login").is_not_null()).select("login").unique()
+        return (
+            self.aside.filter(pl.col("outcome") == "rejected", pl.col("login").is_not_null()).select("login").unique()
+        )

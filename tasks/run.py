@@ -3,7 +3,6 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from tasks.output import Output
 
@@ -47,5 +46,3 @@ def new_run_id(now: datetime) -> str:
 def timestamp(now: datetime) -> str:
     """A time as the store keeps it: ISO 8601, UTC, to the millisecond, so that texts sort as times do."""
     return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z"
-
-

@@ -78,7 +78,9 @@ PHONEBOOK_FIELDS: Final = (
     Field("phonebook.first_name", "phonebook", "028pho_firstname"),
     Field("phonebook.last_name", "phonebook", "028pho_lastname"),
     Field("phonebook.organisation", "phonebook", "028pho_organisation"),
-    Field("phonebook.email", "phonebook", "028pho_email", Email, "email-invalid", "an address such as name@example.org"),
+    Field(
+        "phonebook.email", "phonebook", "028pho_email", Email, "email-invalid", "an address such as name@example.org"
+    ),
     Field("phonebook.phone", "phonebook", "028pho_phone"),
     Field("phonebook.mobile", "phonebook", "028pho_mobile"),
     Field("phonebook.home_phone", "phonebook", "028pho_homephone"),
@@ -88,9 +90,6 @@ PHONEBOOK_FIELDS: Final = (
 
 SECRET_FIELDS: Final = ("password", "pin")
 FIELDS: Final = (*IDENTITY_FIELDS, *PHONEBOOK_FIELDS)
-COMPARED: Final = tuple(field.name for field in FIELDS if not field.secret and field.name != "extension") + ("roles",)
-"""The fields in which existing and wanted are compared as text; extension and secrets have rules of their own."""
-
 FOLLOW_ME: Final = {
     "inttimeout": "internal_timeout_seconds",
     "intdelay": "internal_delay_seconds",

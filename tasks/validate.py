@@ -17,6 +17,7 @@ from tasks.output import ASIDE_SCHEMA, LINE, ROW, Modules
 from tasks.phone_rules import wanted_phones
 from tasks.profile import Profile
 from tasks.records import Records
+from tasks.step import step
 from tasks.structure import compile_structure
 from tasks.user import (
     IDENTITY_FIELDS,
@@ -43,7 +44,9 @@ def validate_modules(modules: Modules, profile: Profile, keyring: Keyring) -> Re
     fields = _fields_of(candidates)
     issues = [_login_issues(candidates, columns), *_twice(candidates, columns)]
     issues += [_broken_rules(candidates, field, columns) for field in fields]
-    found = pl.concat(issues).unique(subset=["row", "column", "code"], maintain_order=True).sort("row", maintain_order=True)
+    found = (
+        pl.concat(issues).unique(subset=["row", "column", "code"], maintain_order=True).sort("row", maintain_order=True)
+    )
     rejected = found.filter(pl.col("severity") == "error").select(pl.col("row").alias(ROW)).unique()
     kept = candidates.join(rejected, on=ROW, how="anti", maintain_order="left")
     phones = wanted_phones(modules, kept.select(ROW, IDENTITY, "login"), keyring, columns)
@@ -60,7 +63,7 @@ def validate_modules(modules: Modules, profile: Profile, keyring: Keyring) -> Re
 
 
 def columns_behind_fields(modules: Modules, profile: Profile) -> dict[str, str]:
-    """For each field, keyed "module.key", the one CSV column or variable that it prints, or else the field's own key."""
+    """The one CSV column or variable behind each field ("module.key"), or else the field's own key."""
     names = Names((*profile.variables, *modules.facts.header))
     found: dict[str, str] = {}
     for field, reads in compile_structure(profile.structure).field_reads.items():
@@ -121,7 +124,7 @@ def _cell(field: Field, name: str, untouched: tuple[str, ...]) -> pl.Expr:
 
 
 def _roles() -> pl.Expr:
-    """Decision 19: the list, each item split at `;`, `,` and `|`, without the role of everyone, sorted, joined by `;`."""
+    """Decision 19: each item is split at `;`, `,` and `|`; the role of everyone is left out; sorted, joined by `;`."""
     everyone = sorted(NAMES_OF_THE_ROLE_OF_EVERYONE)
     items = (
         pl.col("user_roles")
@@ -223,6 +226,9 @@ def _aside(rejected: pl.DataFrame) -> pl.DataFrame:
 
 def _shortened(name: str) -> pl.Expr:
     text = pl.col(name).fill_null("")
-    return pl.when(text.str.len_chars() > _SHOWN_CHARACTERS).then(text.str.head(_SHOWN_CHARACTERS) + "…").otherwise(text)
+    return (
+        pl.when(text.str.len_chars() > _SHOWN_CHARACTERS).then(text.str.head(_SHOWN_CHARACTERS) + "…").otherwise(text)
+    )
 
 
+validate = step("validate", version=1, reads=("structure", "variables"))(validate_modules)

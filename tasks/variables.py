@@ -4,7 +4,8 @@ A row in which one variable fails is rejected; its login is then evaluated alone
 not all of them (decision 10).
 """
 
-from collections.abc import Iterable, Mapping as Map, Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Map
 from typing import Protocol
 
 import polars as pl
@@ -16,6 +17,7 @@ from tasks.mapping import Mapping, mapping_of
 from tasks.names import Names
 from tasks.output import ASIDE_SCHEMA, LINE, ROW, Table
 from tasks.profile import Profile
+from tasks.step import step
 
 
 class _RowError(Protocol):
@@ -40,7 +42,9 @@ def map_variables_of_rows(table: Table, profile: Profile) -> Table:
             columns.append(evaluated.lists.alias(f"#list:{name}"))
         if evaluated.errors:
             failures.append(failed_rows(table.frame, evaluated.errors, name, "variable-failed"))
-    failed = pl.concat([rows for rows, _ in failures]).unique(ROW, maintain_order=True) if failures else table.frame.clear()
+    failed = (
+        pl.concat([rows for rows, _ in failures]).unique(ROW, maintain_order=True) if failures else table.frame.clear()
+    )
     issues = issue_frame(warnings_of_names(mapping.variables, names, absent=False))
     return Table(
         frame=table.frame.with_columns(columns).join(failed.select(ROW), on=ROW, how="anti", maintain_order="left"),
@@ -57,7 +61,9 @@ def failed_rows(
     """The rows in which an expression failed, and an issue for each."""
     rows = frame[[error.index for error in errors]]
     places = zip(rows[ROW].to_list(), rows[LINE].to_list(), errors, strict=True)
-    return rows, issue_frame(Issue(row, line, column, code, f"{column}: {error.message}") for row, line, error in places)
+    return rows, issue_frame(
+        Issue(row, line, column, code, f"{column}: {error.message}") for row, line, error in places
+    )
 
 
 def rejected_aside(rows: pl.DataFrame, mapping: Mapping, names: Names) -> pl.DataFrame:
@@ -76,7 +82,7 @@ def rejected_aside(rows: pl.DataFrame, mapping: Mapping, names: Names) -> pl.Dat
 
 def warnings_of_names(expressions: Map[str, Expression], names: Names, *, absent: bool) -> list[Issue]:
     """What is to be said about the names that expressions read: found without case, or (if asked, or bare) absent."""
-    return list({issue: None for issue in _name_issues(expressions, names, absent)})
+    return list(dict.fromkeys(_name_issues(expressions, names, absent)))
 
 
 def _name_issues(expressions: Map[str, Expression], names: Names, absent: bool) -> Iterable[Issue]:
@@ -84,10 +90,13 @@ def _name_issues(expressions: Map[str, Expression], names: Names, absent: bool) 
         for read in sorted(expression.reads or ()):
             found = names.find(read)
             if found is None and expression.language == "column":
-                text = f"{variable}: the file has no column “{read}”; for a constant write: return \"{read}\";"
+                text = f'{variable}: the file has no column “{read}”; for a constant write: return "{read}";'
                 yield Issue(None, None, read, "column-absent", text)
             elif found is None and absent:
                 yield Issue(None, None, read, "column-absent", f"{variable}: the file has no column “{read}”")
             elif found is not None and found != read:
                 text = f"“{read}” was read as “{found}”, the header's spelling"
                 yield Issue(None, None, found, "name-matched-without-case", text)
+
+
+map_variables = step("map-variables", version=1, reads=("variables", "structure"))(map_variables_of_rows)

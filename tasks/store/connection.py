@@ -60,7 +60,9 @@ class Connection:
         """A temporary table of this connection that holds the frame; gone when the connection closes."""
         with self._adbc.cursor() as cursor, busy_is_told():
             cursor.execute(f'DROP TABLE IF EXISTS "{name}"')
-            cursor.adbc_ingest(name, frame.to_arrow(compat_level=pl.CompatLevel.oldest()), mode="create", temporary=True)
+            cursor.adbc_ingest(
+                name, frame.to_arrow(compat_level=pl.CompatLevel.oldest()), mode="create", temporary=True
+            )
         return sa.table(name, *(sa.column(column) for column in frame.columns))
 
     def append(self, table: sa.Table, frame: pl.DataFrame) -> None:

@@ -82,7 +82,9 @@ def _users(connection: Connection) -> pl.DataFrame:
         sa.select(user_roles.c.user_id, roles.c.name).join(roles, roles.c.id == user_roles.c.role_id)
     )
     joined = (
-        by_user.sort(pl.col("name").str.to_lowercase()).group_by("user_id", maintain_order=True).agg(roles=pl.col("name").str.join(";"))
+        by_user.sort(pl.col("name").str.to_lowercase())
+        .group_by("user_id", maintain_order=True)
+        .agg(roles=pl.col("name").str.join(";"))
     )
     people = people.join(joined, on="user_id", how="left").with_columns(pl.col("roles").fill_null(""))
     further = connection.read(_phonebook_select().where(phonebook.c.position > 1))

@@ -62,7 +62,17 @@ phonebook = sa.Table(
     sa.Column("display_name", sa.Text, nullable=False),
     *(
         sa.Column(name, sa.Text, nullable=False, server_default="")
-        for name in ("first_name", "last_name", "organisation", "email", "phone", "mobile", "home_phone", "fax", "notes")
+        for name in (
+            "first_name",
+            "last_name",
+            "organisation",
+            "email",
+            "phone",
+            "mobile",
+            "home_phone",
+            "fax",
+            "notes",
+        )
     ),
     sa.Column("labels", sa.Text, nullable=False, server_default=""),
     sa.UniqueConstraint("user_id", "position"),

@@ -4,7 +4,6 @@ The order matters to the unique constraints: what goes, goes first (users, numbe
 everything that hangs on them. All of it runs in the caller's transaction.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -28,27 +27,22 @@ from tasks.user import PHONEBOOK_FIELDS, SECRET_FIELDS
 _ENTRY_COLUMNS: Final = tuple(field.column for field in PHONEBOOK_FIELDS)
 
 
-@dataclass(frozen=True)
-class Written:
-    """The changes as they were written: with the ids of the new users and the sealed secrets."""
-
-    people: pl.DataFrame
-
-
-def write_users(connection: Connection, plan: Plan, keyring: Keyring, pins: pl.Series, now: str) -> Written:
+def write_users(connection: Connection, plan: Plan, keyring: Keyring, pins: pl.Series, now: str) -> None:
     """Brings creates, updates, removals and releases of users into the phone system.
 
     `pins` are the random ones for new users, one a change, null where none is needed.
     """
     changes = plan.changes
     if changes.is_empty():
-        return Written(changes)
+        return
     _remove(connection, changes, now)
     people = _with_secrets(changes.filter(pl.col("action").is_in(["create", "update"])), plan, keyring, pins)
     if people.is_empty():
-        return Written(people)
+        return
     columns = [name for name in people.columns if name not in {"fields", "password_plain", "pin_plain"}]
-    staged = connection.stage("stage_people", people.select(columns).with_columns(pl.col("^.*_changed$").fill_null(False)))
+    staged = connection.stage(
+        "stage_people", people.select(columns).with_columns(pl.col("^.*_changed$").fill_null(False))
+    )
     _free_numbers(connection, staged, now)
     _create(connection, staged)
     connection.execute(
@@ -60,7 +54,6 @@ def write_users(connection: Connection, plan: Plan, keyring: Keyring, pins: pl.S
     _write_phonebook(connection, people, staged)
     _write_roles(connection, people)
     _write_import_records(connection, staged, plan.profile)
-    return Written(people)
 
 
 def random_pins(changes: pl.DataFrame, draw: list[str]) -> pl.Series:

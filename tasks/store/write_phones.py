@@ -80,7 +80,9 @@ def _with_accounts(phones: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
     """A user name and a random secret for every new phone and softphone; a mobile device has no account."""
     accounts = [None if kind == "mobile" else _sip_user(mac) for kind, mac in phones.select("kind", "mac").iter_rows()]
     sip_users = pl.Series("sip_user", accounts, dtype=pl.String)
-    plain = pl.Series("secret", [account and secrets.token_urlsafe(SIP_SECRET_BYTES) for account in accounts], dtype=pl.String)
+    plain = pl.Series(
+        "secret", [account and secrets.token_urlsafe(SIP_SECRET_BYTES) for account in accounts], dtype=pl.String
+    )
     sealed = keyring.seal_series(plain, sip_users.fill_null(""), table="devices", column="sip_secret")
     return phones.with_columns(sip_users, sealed.alias("sip_secret"))
 

@@ -1,0 +1,219 @@
+"""The command line `rollcall`: reads its words, calls the house, turns the outcome into text and an exit code.
+
+Everything heavy is imported by the command that needs it: `simulate` never waits for an orchestrator.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, ParamSpec
+
+import click
+
+from tasks.errors import RollcallError, WrongUseError
+from tasks.settings import Settings
+
+P = ParamSpec("P")
+
+EXIT_REJECTED: Final = 1
+EXIT_HELD: Final = 4
+
+
+def main() -> None:
+    """The entry point: wrong use is exit 2, every expected failure its own code, never a traceback."""
+    try:
+        rollcall(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+
+
+def told(command: Callable[P, int | None]) -> Callable[P, None]:
+    """Turns a command's failure into one text on stderr (and an object on stdout with --json) and an exit code."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except RollcallError as error:
+            if kwargs.get("as_json"):
+                sys.stdout.write(json.dumps({"error": {"code": error.code, "message": error.message}}) + "\n")
+            click.echo(f"{error.message}", err=True)
+            code = error.exit_code
+        raise click.exceptions.Exit(code or 0)
+
+    return run
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object or list on stdout.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("rollcall"), prog_name="rollcall")
+def rollcall() -> None:
+    """Brings a phone system in line with the CSV of users that a company already keeps."""
+
+
+@rollcall.command()
+@as_json
+@told
+def profiles(as_json: bool) -> None:
+    """List the profiles."""
+    from deployments.profiles import list_profiles
+
+    list_profiles(Settings(), as_json=as_json)
+
+
+@rollcall.command()
+@click.argument("profile")
+@told
+def check(profile: str) -> None:
+    """Prove a profile valid: errors with file, line and column, all at once."""
+    from deployments.profiles import check_profile
+
+    check_profile(profile, Settings())
+
+
+@rollcall.command()
+@click.argument("name")
+@click.option("--type", "type_", type=click.Choice(["upload", "url"]), help="Where the CSV comes from.")
+@click.option("--url", help="The CSV's URL, for type url.")
+@click.option("--encoding", help="A Python codec name, or auto.")
+@click.option("--delimiter", help="One character, or auto.")
+@click.option("--line-separator", type=click.Choice(["windows", "unix", "mac", "auto"]))
+@click.option("--enclosure", help="One character, none, or auto.")
+@told
+def new(name: str, **choices: str | None) -> None:
+    """Write a profile from the template "Users from CSV"."""
+    from tasks.profile_file import new_profile
+
+    given = {key.rstrip("_"): value for key, value in choices.items() if value is not None}
+    if "url" in given:
+        given.setdefault("type", "url")
+    path = new_profile(name, Settings(), given)
+    click.echo(path)
+    click.echo(f"Look at it, then: rollcall simulate {name} FILE.csv", err=True)
+
+
+@rollcall.command()
+@click.argument("profile")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@as_json
+@click.option("--save", type=click.Path(path_type=Path), help="Keep the plan, without secrets, for import --plan.")
+@told
+def simulate(profile: str, file: Path | None, as_json: bool, save: Path | None) -> int:
+    """Make and show the plan; write nothing."""
+    from deployments.imports import simulate_file
+
+    report = simulate_file(profile, file, Settings())
+    if save is not None:
+        save.write_text(json.dumps(report.document(), ensure_ascii=False, indent=2), "utf-8")
+    return _shown(report, as_json)
+
+
+@rollcall.command("import")
+@click.argument("profile")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@as_json
+@click.option("--plan", type=click.Path(path_type=Path), help="Apply exactly this saved plan, or refuse it as stale.")
+@click.option("--approve", metavar="CHECKSUM", help="Let the held plan with this checksum pass.")
+@told
+def import_(profile: str, file: Path | None, as_json: bool, plan: Path | None, approve: str | None) -> int:
+    """Bring the phone system in line with the CSV."""
+    from deployments.imports import import_file, saved_checksum
+
+    if plan is not None and approve is not None:
+        raise WrongUseError("plan-and-approve", "Use --plan or --approve, not both: each names the plan that may pass.")
+    expected = saved_checksum(plan) if plan is not None else None
+    return _shown(import_file(profile, file, Settings(), approve=approve, expected=expected), as_json)
+
+
+@rollcall.command()
+@as_json
+@told
+def users(as_json: bool) -> None:
+    """Show the users of the phone system; no secrets."""
+    from deployments.terminal import print_users
+    from tasks.store.views import list_users
+
+    _listed(list_users, print_users, as_json)
+
+
+@rollcall.command()
+@as_json
+@told
+def phones(as_json: bool) -> None:
+    """Show the phones of the phone system, assigned or free."""
+    from deployments.terminal import print_phones
+    from tasks.store.views import list_phones
+
+    _listed(list_phones, print_phones, as_json)
+
+
+@rollcall.command()
+@as_json
+@told
+def runs(as_json: bool) -> None:
+    """Show the history, newest first."""
+    from deployments.terminal import print_runs
+    from tasks.store.views import list_runs
+
+    _listed(list_runs, print_runs, as_json)
+
+
+@rollcall.command()
+@click.argument("run", required=False)
+@click.option("--login", help="One person's story over all runs.")
+@as_json
+@told
+def show(run: str | None, login: str | None, as_json: bool) -> None:
+    """Show one run change by change, or one person's story."""
+    from deployments.history import show_login_story, show_one_run
+
+    if (run is None) == (login is None):
+        raise WrongUseError("show-what", "Name a run (see `rollcall runs`), or a person with --login.")
+    if run is not None:
+        show_one_run(run, Settings(), as_json=as_json)
+    else:
+        show_login_story(str(login), Settings(), as_json=as_json)
+
+
+@rollcall.command()
+@click.option("--clear", is_flag=True, required=True, help="Remove every cached output.")
+@told
+def cache(clear: bool) -> None:
+    """Housekeeping of the cached outputs."""
+    from tasks.cache import clear_cache
+
+    click.echo(clear_cache(Settings()))
+
+
+def _shown(report: Any, as_json: bool) -> int:
+    from deployments.terminal import print_json, print_report
+
+    if as_json:
+        print_json(report.document())
+    else:
+        print_report(report)
+    if report.plan.held is not None:
+        return EXIT_HELD
+    return 0 if report.plan.clean else EXIT_REJECTED
+
+
+def _listed(read: Callable[..., Any], render: Callable[[Any], None], as_json: bool) -> None:
+    from deployments.terminal import print_json
+    from tasks.store.store import open_store
+
+    with open_store(Settings()).open() as connection:
+        found = read(connection)
+    if as_json:
+        print_json(found)
+    else:
+        render(found)

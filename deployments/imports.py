@@ -1,0 +1,55 @@
+"""Simulate and import from the command line: the same plan by the same code, without and with the flow."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from flows.order import simulate_import
+from flows.request import ImportRequest, offer_upload, open_job
+from tasks.errors import RollcallError, WrongUseError
+from tasks.profile_file import find_profile, load_profile
+from tasks.report import Report
+from tasks.settings import Settings
+
+
+def simulate_file(profile: str, file: Path | None, settings: Settings) -> Report:
+    """The plan for a file; nothing is written."""
+    return simulate_import(open_job(request_for(profile, file, settings), settings))
+
+
+def import_file(
+    profile: str, file: Path | None, settings: Settings, *, approve: str | None = None, expected: str | None = None
+) -> Report:
+    """Runs the flow in this process and gives its report.
+
+    Raises: RollcallError with the text for a person, whichever step failed.
+    """
+    request = request_for(profile, file, settings).model_copy(update={"approve": approve, "expected": expected})
+    from flows.import_users import import_users
+
+    return asyncio.run(import_users(request))
+
+
+def request_for(profile: str, file: Path | None, settings: Settings) -> ImportRequest:
+    """The request for a file on this machine, refused early when profile and file do not fit together."""
+    kind = load_profile(find_profile(profile, settings)).type
+    if kind == "upload" and file is None:
+        raise WrongUseError("file-missing", f"Profile {profile} takes an upload: name the CSV file after the profile.")
+    if kind == "url" and file is not None:
+        raise WrongUseError("file-not-wanted", f"Profile {profile} fetches from its URL: leave {file} out.")
+    if file is not None and not file.is_file():
+        raise RollcallError("file-unreadable", f"There is no file {file}. Nothing was written.")
+    return ImportRequest(profile=profile, upload=offer_upload(file) if file else None)
+
+
+def saved_checksum(plan: Path) -> str:
+    """The checksum of a saved plan.
+
+    Raises: WrongUseError when the file is none.
+    """
+    try:
+        return str(json.loads(plan.read_text("utf-8"))["checksum"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise WrongUseError(
+            "plan-unreadable", f"{plan} is no plan that `rollcall simulate PROFILE FILE --save {plan}` wrote."
+        ) from None

@@ -1,0 +1,177 @@
+"""What a person sees on a terminal: the plan as a table, one summary line, issues with their rows.
+
+Results go to stdout, talk goes to stderr; colours only on a terminal. Nothing that came from a CSV is ever markup.
+"""
+
+import json
+import sys
+from typing import Any, Final
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tasks.plan import Plan, summary_line
+from tasks.report import Report
+
+CHANGES_SHOWN: Final = 50
+ISSUES_SHOWN: Final = 50
+_STYLES: Final = {
+    "create": "green",
+    "update": "yellow",
+    "remove": "red",
+    "release": "red",
+    "disable": "red",
+    "enable": "green",
+    "conflict": "magenta",
+    "assign": "green",
+    "move": "yellow",
+    "error": "red",
+    "warning": "yellow",
+}
+
+
+def out() -> Console:
+    """Where results go. A pipe is as wide as it must be, so that nothing in it is folded."""
+    return Console(
+        file=sys.stdout, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 160
+    )
+
+
+def talk() -> Console:
+    """Where everything else goes."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_report(report: Report) -> None:
+    """The plan, what came of it, what is wrong."""
+    console = out()
+    if report.plan.changes.height:
+        console.print(_changes_table(report.plan))
+    if report.plan.phones.height:
+        console.print(_phones_table(report.plan))
+    print_issues(report.issues)
+    if report.outcome is not None:
+        console.print(Text(f"run {report.outcome.run}", style="dim"))
+    console.print(_counts(report))
+    if report.plan.held:
+        console.print(Text(f"Held, nothing was written. {report.plan.held}", style="bold red"))
+        console.print(f"If that is right: rollcall import … --approve {report.plan.checksum}")
+
+
+def print_issues(issues: pl.DataFrame) -> None:
+    """Errors first, each with its place."""
+    if issues.is_empty():
+        return
+    ordered = issues.sort("severity", "row", nulls_last=False, maintain_order=True)
+    table = _table("issues", "row", "line", "column", "code", "message")
+    for issue in ordered.head(ISSUES_SHOWN).to_dicts():
+        place = (str(issue[name]) if issue[name] is not None else "" for name in ("row", "line", "column"))
+        table.add_row(*place, Text(issue["code"], style=_STYLES[issue["severity"]]), Text(issue["message"]))
+    out().print(table)
+    _more(issues.height - ISSUES_SHOWN, "issues", "--json lists all")
+
+
+def _counts(report: Report) -> Text:
+    line = summary_line(report.plan.summary)
+    if report.outcome is None:
+        return Text(f"would: {line}", style="bold")
+    if report.outcome.status == "nothing":
+        return Text(f"nothing to do: {line}", style="bold")
+    return Text(line, style="bold")
+
+
+def _changes_table(plan: Plan) -> Table:
+    table = _table("plan", "action", "login", "row", "field", "existing", "wanted")
+    changes = plan.changes.select("action", "login", "row", "fields")
+    for action, login, row, fields in changes.head(CHANGES_SHOWN).iter_rows():
+        changed: dict[str, list[Any]] = json.loads(fields)
+        lines = list(changed.items()) or [("", [None, None])]
+        for at, (field, (existing, wanted)) in enumerate(lines):
+            first = (Text(action, style=_STYLES[action]), Text(login), str(row or "")) if at == 0 else ("", "", "")
+            table.add_row(*first, field, _value(existing), _value(wanted), end_section=at == len(lines) - 1)
+    _more(changes.height - CHANGES_SHOWN, "changes", "--json lists all")
+    return table
+
+
+def _phones_table(plan: Plan) -> Table:
+    table = _table("phones", "action", "login", "phone", "mac", "before")
+    for phone in plan.phones.head(CHANGES_SHOWN).to_dicts():
+        cells = (phone["login"], phone["kind"], phone["mac"] or "", phone["before"] or "")
+        table.add_row(Text(phone["action"], style=_STYLES[phone["action"]]), *(Text(cell) for cell in cells))
+    return table
+
+
+def print_users(users: list[dict[str, Any]]) -> None:
+    """Who is in the phone system."""
+    table = _table("users", "login", "name", "extension", "email", "roles", "phones", "notes", "profile")
+    for user in users:
+        phones = ", ".join(device["name"] for device in user["devices"])
+        notes = "; ".join(entry["notes"] for entry in user["phonebook"] if entry["notes"])
+        owner = f"{user['profile'] or 'by hand'}{' (adopted)' if user['adopted'] else ''}"
+        cells = (user["login"], user["display_name"], user["extension"] or "", user["email"], ", ".join(user["roles"]))
+        table.add_row(*(Text(cell) for cell in (*cells, phones, notes, owner)))
+    out().print(table if users else Text("No users yet. `rollcall import PROFILE FILE` brings them in."))
+
+
+def print_phones(phones: list[dict[str, Any]]) -> None:
+    """Which phones the phone system knows."""
+    table = _table("phones", "phone", "mac", "ip", "name", "login")
+    for phone in phones:
+        cells = (phone["kind"], phone["mac"] or "", phone["ip"], phone["name"], phone["login"] or "(nobody)")
+        table.add_row(*(Text(cell) for cell in cells))
+    out().print(table if phones else Text("No phones yet."))
+
+
+def print_runs(runs: list[dict[str, Any]]) -> None:
+    """What happened, newest first."""
+    table = _table("runs", "run", "kind", "profile", "started", "status", "summary", "by")
+    for run in runs:
+        counts = summary_line(run["summary"]) if run["summary"] else (run["held"] or "")
+        cells = (run["run"], run["kind"], run["profile"], run["started"], run["status"], counts, run["actor"])
+        table.add_row(*(Text(cell) for cell in cells))
+    out().print(table if runs else Text("No runs yet."))
+
+
+def print_story(changes: list[dict[str, Any]]) -> None:
+    """Changes of a run, or of one person over all runs."""
+    table = _table("changes", "run", "action", "login", "row", "field", "existing", "wanted")
+    for change in changes:
+        lines = list(change["fields"].items()) or [("", [None, None])]
+        lines += [
+            (f"phone {phone['action']}", [phone["before"], phone["mac"] or phone["kind"]]) for phone in change["phones"]
+        ]
+        for at, (field, (existing, wanted)) in enumerate(lines):
+            first = ("", "", "", "")
+            if at == 0:
+                first = (change.get("run_id", ""), change["action"], change["login"], str(change["row"] or ""))
+            table.add_row(*(Text(cell) for cell in first), field, _value(existing), _value(wanted))
+    out().print(table)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _value(value: Any) -> Text:
+    if value is None:
+        return Text("–", style="dim")
+    if isinstance(value, list):
+        return Text(", ".join(str(item) for item in value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    return Text(str(value))
+
+
+def _more(count: int, what: str, hint: str) -> None:
+    if count > 0:
+        talk().print(f"… and {count} more {what}; {hint}")

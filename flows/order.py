@@ -1,0 +1,107 @@
+"""In what order? The steps of an import, once, for the flow (as tasks) and for simulate (as plain functions)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tasks.step import P, R, Step
+from tasks.structure import render_structure
+
+from tasks.apply import apply
+from tasks.decode import decode
+from tasks.errors import StaleError
+from tasks.fetch import FetchRequest, fetch
+from tasks.output import Source
+from tasks.parse import parse
+from tasks.phones import assign_phones
+from tasks.plan import Plan
+from tasks.prefilter import prefilter
+from tasks.profile import Profile
+from tasks.reconcile import reconcile
+from tasks.records import Records
+from tasks.report import Report, report
+from tasks.run import Outcome, Run
+from tasks.store.read import read_snapshot
+from tasks.store.store import Store
+from tasks.validate import validate
+from tasks.variables import map_variables
+
+ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM = 3
+
+
+class Calling(Protocol):
+    """How a step is called: as the task that it is, or as its plain function."""
+
+    def __call__(self, step: Step[P, R], /) -> Callable[P, R]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """All that one import needs, made at the edge."""
+
+    profile: Profile
+    request: FetchRequest
+    store: Store
+    run: Run
+    clock: Callable[[], str]
+    fetching: Callable[[FetchRequest], Source] | None = None
+    approve: str | None = None
+    expected: str | None = None
+
+
+def as_task(step: Step[P, R], /) -> Callable[P, R]:
+    """The step as a Prefect task of the current flow run."""
+    return step
+
+
+def as_function(step: Step[P, R], /) -> Callable[P, R]:
+    """The step as its plain function, without an orchestrator."""
+    return step.function
+
+
+def make_records(job: Job, call: Calling) -> Records:
+    """From the source to the records that the file wants."""
+    source = (job.fetching or call(fetch))(job.request)
+    text = call(decode)(source, job.profile)
+    table = call(parse)(text, job.profile)
+    kept = call(prefilter)(table, job.profile)
+    mapped = call(map_variables)(kept, job.profile)
+    modules = call(render_structure)(mapped, job.profile)
+    return call(validate)(modules, job.profile, job.store.keyring)
+
+
+def make_plan(records: Records, job: Job, call: Calling) -> Plan:
+    """From the records to the plan, against the phone system as it is now."""
+    with job.store.open() as connection:
+        snapshot = read_snapshot(connection, job.profile.name)
+    plan = call(reconcile)(records, snapshot, job.profile)
+    plan = call(assign_phones)(plan, records, snapshot, job.profile, job.store.keyring)
+    return plan.same_as(job.expected or job.approve).released_by(job.approve)
+
+
+def simulate_import(job: Job) -> Report:
+    """The plan, made by the same functions that an import runs; nothing is written."""
+    plan = make_plan(make_records(job, as_function), job, as_function)
+    return as_function(report)(plan, None)
+
+
+def run_import(job: Job, call: Calling) -> Report:
+    """The whole way; when the phone system moves between plan and apply, the plan is made again.
+
+    Raises: StaleError when an approved plan is no longer the one that was seen, or when it moves every time.
+    """
+    records = make_records(job, call)
+    for attempt in range(1, ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM + 1):
+        plan = make_plan(records, job, call)
+        try:
+            outcome = _applied(plan, job, call)
+        except StaleError:
+            if attempt == ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM or job.approve or job.expected:
+                raise
+        else:
+            return call(report)(plan, outcome)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _applied(plan: Plan, job: Job, call: Calling) -> Outcome:
+    return call(apply)(plan, job.run, job.store, job.clock)

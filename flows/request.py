@@ -1,0 +1,91 @@
+"""What starts an import: the flow's one parameter. It names a profile and an upload, never a path, never a secret."""
+
+import os
+from datetime import UTC, datetime
+from functools import lru_cache
+from getpass import getuser
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.order import Job
+from tasks.errors import WrongUseError
+from tasks.fetch import FetchRequest
+from tasks.profile import Profile
+from tasks.profile_file import find_profile, load_profile
+from tasks.run import Run, new_run_id, timestamp
+from tasks.settings import Settings
+from tasks.store.store import Store, open_store
+
+
+class ImportRequest(BaseModel):
+    """The form of the flow in Prefect's UI."""
+
+    model_config = ConfigDict(frozen=True)
+
+    profile: str = Field(title="Profile", description="name of a profile in the profiles folder")
+    upload: str | None = Field(default=None, title="Upload", description="id of an uploaded file; none for type url")
+    approve: str | None = Field(default=None, title="Approve", description="checksum of the held plan that may pass")
+
+    expected: str | None = Field(default=None, title="Expected", description="checksum of a saved plan: this or none")
+
+    @property
+    def speaking_name(self) -> str:
+        """The name of the flow run: the profile and the file, no personal data."""
+        upload = _UPLOADS.get(self.upload or "")
+        return f"import {Path(self.profile).stem}" + (f" from {upload.name}" if upload else "")
+
+
+_UPLOADS: dict[str, Path] = {}
+
+
+def offer_upload(file: Path) -> str:
+    """Makes a file known to this process as an upload, under an id that a run's parameters may show."""
+    upload = f"upload-{len(_UPLOADS) + 1}"
+    _UPLOADS[upload] = file
+    return upload
+
+
+def now() -> str:
+    """The time as the store keeps it."""
+    return timestamp(datetime.now(UTC))
+
+
+def open_job(request: ImportRequest, settings: Settings | None = None) -> Job:
+    """All that the import needs, from the settings of this installation.
+
+    Raises: WrongUseError for an unknown profile or upload.
+    """
+    settings = settings or Settings()
+    profile = load_profile(find_profile(request.profile, settings))
+    if request.upload is not None and request.upload not in _UPLOADS:
+        raise WrongUseError("upload-unknown", f"There is no upload {request.upload} here. Upload the file again.")
+    return Job(
+        profile=profile,
+        request=FetchRequest(profile=profile, file=_UPLOADS.get(request.upload or "")),
+        store=_store(settings),
+        run=new_run(profile),
+        clock=now,
+        approve=request.approve,
+        expected=request.expected,
+    )
+
+
+@lru_cache(maxsize=4)
+def _store(settings: Settings) -> Store:
+    return open_store(settings)
+
+
+def new_run(profile: Profile) -> Run:
+    """A run that starts now, by whoever runs this process."""
+    started = datetime.now(UTC)
+    return Run(
+        id=new_run_id(started),
+        profile=profile.name,
+        mode=profile.mode,
+        started=timestamp(started),
+        actor=os.environ.get("USER") or getuser(),
+        version=version("rollcall"),
+        profile_digest=profile.digest,
+    )

@@ -1,0 +1,203 @@
+"""What the phone system holds, for people and scripts: users, phones, runs; no secret is ever read here."""
+
+import json
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from tasks.store.connection import Connection
+from tasks.store.tables import (
+    devices,
+    extensions,
+    import_records,
+    phonebook,
+    roles,
+    run_changes,
+    run_issues,
+    runs,
+    user_roles,
+    users,
+    voicemail_boxes,
+)
+from tasks.user import ROLE_OF_EVERYONE
+
+_ENTRY = (
+    "display_name",
+    "first_name",
+    "last_name",
+    "organisation",
+    "email",
+    "phone",
+    "mobile",
+    "home_phone",
+    "fax",
+    "notes",
+)
+
+
+def list_users(connection: Connection) -> list[dict[str, Any]]:
+    """Every user as `users --json` prints him, by login."""
+    people = connection.read(_users_select())
+    entries = _grouped(connection.read(_entries_select()), "user_id")
+    owned = _grouped(connection.read(_devices_of_users()), "user_id")
+    named = _grouped(connection.read(_roles_of_users()), "user_id")
+    found: list[dict[str, Any]] = []
+    for person in people.to_dicts():
+        user_id = person.pop("id")
+        profile, adopted = person.pop("profile"), person.pop("adopted")
+        person["roles"] = [ROLE_OF_EVERYONE, *(row["name"] for row in named.get(user_id, []))]
+        person["phonebook"] = [_entry(row, person["extension"]) for row in entries.get(user_id, [])]
+        person["devices"] = [{key: row[key] for key in ("kind", "mac", "ip", "name")} for row in owned.get(user_id, [])]
+        found.append({**person, "profile": profile, "adopted": bool(adopted)})
+    return found
+
+
+def list_phones(connection: Connection) -> list[dict[str, Any]]:
+    """Every device as `phones --json` prints it, assigned or free."""
+    select = (
+        sa.select(devices.c.kind, devices.c.mac, devices.c.ip, devices.c.name, users.c.login)
+        .select_from(devices.outerjoin(users, users.c.id == devices.c.user_id))
+        .order_by(devices.c.kind, devices.c.mac, users.c.login)
+    )
+    return connection.read(select).to_dicts()
+
+
+def list_runs(connection: Connection, limit: int = 1000) -> list[dict[str, Any]]:
+    """The runs as `runs --json` prints them, newest first."""
+    columns = (
+        "id",
+        "kind",
+        "profile",
+        "mode",
+        "started",
+        "finished",
+        "status",
+        "summary",
+        "checksum",
+        "held",
+        "source",
+        "actor",
+    )
+    select = (
+        sa.select(*(runs.c[name] for name in columns)).order_by(runs.c.started.desc(), runs.c.id.desc()).limit(limit)
+    )
+    return [_run(row) for row in connection.read(select).to_dicts()]
+
+
+def show_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
+    """One run, change by change; None where there is no such run."""
+    found = connection.read(sa.select(runs).where(runs.c.id == run_id))
+    if found.is_empty():
+        return None
+    changes = connection.read(
+        sa.select(
+            run_changes.c.action, run_changes.c.login, run_changes.c.row, run_changes.c.fields, run_changes.c.phones
+        )
+        .where(run_changes.c.run_id == run_id)
+        .order_by(run_changes.c.position)
+    )
+    issues = connection.read(
+        sa.select(*(run_issues.c[name] for name in ("row", "line", "column", "code", "severity", "message")))
+        .where(run_issues.c.run_id == run_id)
+        .order_by(run_issues.c.position)
+    )
+    return {**_run(found.to_dicts()[0]), "changes": _changes(changes), "issues": issues.to_dicts()}
+
+
+def show_login(connection: Connection, login: str) -> list[dict[str, Any]]:
+    """One person's story over all runs, oldest first."""
+    select = (
+        sa.select(
+            run_changes.c.run_id,
+            runs.c.started,
+            runs.c.profile,
+            runs.c.status,
+            run_changes.c.action,
+            run_changes.c.login,
+            run_changes.c.row,
+            run_changes.c.fields,
+            run_changes.c.phones,
+        )
+        .join(runs, runs.c.id == run_changes.c.run_id)
+        .where(run_changes.c.login == login)
+        .order_by(runs.c.started, runs.c.id)
+    )
+    return _changes(connection.read(select))
+
+
+def _changes(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {**row, "fields": json.loads(row["fields"]), "phones": json.loads(row["phones"])} for row in frame.to_dicts()
+    ]
+
+
+def _run(row: dict[str, Any]) -> dict[str, Any]:
+    source = json.loads(row["source"])
+    plain = {key: row[key] for key in ("kind", "profile", "mode", "started", "finished", "status")}
+    return {
+        "run": row["id"],
+        **plain,
+        "summary": json.loads(row["summary"]),
+        "checksum": row["checksum"],
+        "held": row["held"],
+        "source": source,
+        "actor": row["actor"],
+    }
+
+
+def _entry(row: dict[str, Any], extension: str | None) -> dict[str, Any]:
+    """An entry that names no phone of its own is reached at its user's extension."""
+    entry = {key: row[key] for key in _ENTRY}
+    return {**entry, "phone": entry["phone"] or extension or "", "labels": json.loads(row["labels"] or "[]")}
+
+
+def _grouped(frame: pl.DataFrame, key: str) -> dict[int, list[dict[str, Any]]]:
+    groups: dict[int, list[dict[str, Any]]] = {}
+    for row in frame.to_dicts():
+        groups.setdefault(row[key], []).append(row)
+    return groups
+
+
+def _users_select() -> sa.Select[Any]:
+    return (
+        sa.select(
+            users.c.id,
+            users.c.login,
+            users.c.display_name,
+            extensions.c.number.label("extension"),
+            sa.func.coalesce(voicemail_boxes.c.email, "", type_=sa.Text).label("email"),
+            users.c.auth_method,
+            users.c.enabled,
+            import_records.c.profile,
+            import_records.c.adopted,
+        )
+        .select_from(
+            users.outerjoin(extensions, extensions.c.user_id == users.c.id)
+            .outerjoin(voicemail_boxes, voicemail_boxes.c.user_id == users.c.id)
+            .outerjoin(import_records, import_records.c.user_id == users.c.id)
+        )
+        .order_by(users.c.login)
+    )
+
+
+def _entries_select() -> sa.Select[Any]:
+    columns = (phonebook.c[name] for name in (*_ENTRY, "labels"))
+    return (
+        sa.select(phonebook.c.user_id, *columns)
+        .where(phonebook.c.user_id.is_not(None))
+        .order_by(phonebook.c.user_id, phonebook.c.position)
+    )
+
+
+def _devices_of_users() -> sa.Select[Any]:
+    columns = (devices.c[name] for name in ("user_id", "kind", "mac", "ip", "name"))
+    return sa.select(*columns).where(devices.c.user_id.is_not(None)).order_by(devices.c.kind, devices.c.mac)
+
+
+def _roles_of_users() -> sa.Select[Any]:
+    return (
+        sa.select(user_roles.c.user_id, roles.c.name)
+        .join(roles, roles.c.id == user_roles.c.role_id)
+        .order_by(roles.c.name)
+    )
