@@ -1,6 +1,7 @@
 """Where Rollcall keeps its state and what it may reach: environment variables, read once at the edge."""
 
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr
@@ -20,6 +21,15 @@ class Settings(BaseSettings):
     url_allow: str = Field(default="", description="networks and hosts a source URL may reach in addition")
     url_deny: str = Field(default="", description="networks and hosts a source URL may never reach")
     file_root: Path | None = Field(default=None, description="folder below which file:// sources are allowed")
+
+    result_storage: str | None = Field(
+        default=None,
+        description="where sealed results lie: an fsspec URL or a Prefect block as type/name; home by default",
+    )
+    cache_days: Annotated[int, Field(ge=0)] = Field(default=30, description="results unused for longer are removed")
+    cache_size_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=5_000_000_000, description="above this total the results unused for longest are removed"
+    )
 
     def store_url(self) -> str:
         """The database URL, with the default filled in. It may hold a password: never print it."""

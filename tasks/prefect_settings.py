@@ -1,0 +1,49 @@
+"""How Rollcall runs Prefect: environment defaults, set before Prefect is imported for the first time.
+
+What the environment already says wins, except where a secret would leak: every log handler carries our filter.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+LOGGING: Final = Path(__file__).with_name("prefect_logging.yml")
+
+_DEFAULTS: Final = {
+    # Nobody is called who was not asked for.
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # Runs tell their story to the server; a terminal hears of trouble only.
+    "PREFECT_LOGGING_LEVEL": "INFO",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "rollcall",
+    # Without PREFECT_API_URL: a server for the time of the command, on the database that PREFECT_HOME keeps.
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+}
+
+_EPHEMERAL: Final = {
+    # A server that lives for one command needs neither pages nor blocks nor a scheduler.
+    "PREFECT_SERVER_UI_ENABLED": "false",
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_EVENT_LOGGER_ENABLED": "false",
+}
+
+
+def prepare_prefect() -> None:
+    """Sets the environment that Prefect reads when it is imported; call it before, from the place that imports it.
+
+    Without a server of the installation (PREFECT_API_URL) the run is recorded through one that lives as long as the
+    process; it starts with what recording needs and nothing else.
+    Raises: RuntimeError when Prefect was imported without our log filter.
+    """
+    if "prefect" in sys.modules and os.environ.get("PREFECT_LOGGING_CONFIG_PATH") != str(LOGGING):
+        raise RuntimeError("prefect was imported before prepare_prefect(): its logs would not be redacted")
+    os.environ["PREFECT_LOGGING_CONFIG_PATH"] = str(LOGGING)
+    defaults = _DEFAULTS if os.environ.get("PREFECT_API_URL") else _DEFAULTS | _EPHEMERAL
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

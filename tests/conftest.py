@@ -1,0 +1,101 @@
+"""One Prefect server for the whole session, on a migrated database that is kept between sessions."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tasks.prefect_settings import prepare_prefect
+
+TEMPLATES = Path(__file__).parent.parent / ".pytest_cache" / "prefect"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Prefect leaves connections of its client to the garbage collector, which may come in any later test.
+    config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
+
+
+class PrefectServer(NamedTuple):
+    """Where the server of the session answers, and where it keeps everything that it keeps."""
+
+    api_url: str
+    home: Path
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    home = tmp_path_factory.mktemp("prefect")
+    port = _free_port()
+    api_url = f"http://127.0.0.1:{port}/api"
+    os.environ |= {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": api_url,
+        "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.2",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    }
+    prepare_prefect()
+    shutil.copy(_migrated_database(), home / "prefect.db")
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (home / "server.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
+        try:
+            _wait_until_healthy(api_url, server)
+            from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+                yield PrefectServer(api_url, home)
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def rollcall_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of its own with a key, which all steps of the test use."""
+    from tasks.key_file import open_keyring
+    from tasks.settings import Settings
+
+    home = tmp_path / "rollcall"
+    monkeypatch.setenv("ROLLCALL_HOME", str(home))
+    open_keyring(Settings(), may_create=True)
+    return home
+
+
+def _migrated_database() -> Path:
+    """A migrated, empty database of this Prefect: made once, because migrating takes longer than most of the tests."""
+    template = TEMPLATES / f"{version('prefect')}.db"
+    if not template.exists():
+        TEMPLATES.mkdir(parents=True, exist_ok=True)
+        draft = TEMPLATES / f"draft-{os.getpid()}.db"
+        where = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{draft}"}
+        command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
+        subprocess.run(command, env=os.environ | where, check=True, capture_output=True)
+        draft.replace(template)
+    return template
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_until_healthy(api_url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(1200):
+        try:
+            with urllib.request.urlopen(f"{api_url}/health", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            assert server.poll() is None, "the Prefect server ended before it answered"
+            time.sleep(0.05)
+    raise TimeoutError("the Prefect server did not answer within a minute")
