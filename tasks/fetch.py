@@ -18,7 +18,7 @@ class FetchRequest:
 
     profile: Profile
     file: Path | None = None
-    credentials: Mapping[str, SecretStr] = field(default_factory=dict)
+    credentials: Mapping[str, SecretStr] = field(default_factory=dict[str, SecretStr])
 
 
 def fetch_source(request: FetchRequest) -> Source:

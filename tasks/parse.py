@@ -1,7 +1,7 @@
-"""CSV text to rows: whole, or with every line named that could not be read.
+"""CSV text to rows: all of them, or with every line named that could not be read.
 
-The fast way is polars. It pads short rows and takes stray enclosures in silence, so its answer counts only when the
-delimiters and enclosures of the text are all accounted for; otherwise `tasks.records` looks at each line.
+The fast way is polars. It pads short rows and takes stray enclosures in silence, so its answer counts only when every
+delimiter and enclosure of the text is accounted for; otherwise each line is looked at.
 """
 
 from dataclasses import replace
@@ -9,51 +9,71 @@ from typing import Final
 
 import polars as pl
 
-from tasks.dialect import Dialect, resolve_dialect
+from tasks.canonical import Canonical, canonicalise
+from tasks.dialect import resolve_dialect
 from tasks.header import Header, read_header
-from tasks.issue import issue_frame
+from tasks.issue import Issue, issue_frame
 from tasks.output import LINE, ROW, Table, Text
+from tasks.parse_fast import read_whole
+from tasks.parse_tolerant import Reading, read_lines
 from tasks.profile import Profile
 
 MENDED_COLUMNS: Final = ("row", "code", "message")
+BREAKS_THE_END: Final = ("too-few-cells", "enclosure-not-closed")
 
 
 def parse_csv(text: Text, profile: Profile) -> Table:
     """The rows of the text, raw: no trimming, no types, no nulls.
 
     Shape: out `#row`, `#line` and one String column a name of the header; rows + malformed = records of the text.
+    Raises: SourceError where the header cannot be read.
     """
-    dialect = resolve_dialect(text.data, profile)
-    header = read_header(text.data, dialect)
-    rows = _read_body(text.data[header.end :], dialect, header)
-    mended = header.names[-3:] == MENDED_COLUMNS and len(header.names) > 3
-    names = header.names[:-3] if mended else header.names
+    canonical = canonicalise(text.data, resolve_dialect(text.data, profile))
+    header = read_header(canonical)
+    reading = _read_body(canonical, header)
+    names, issues = _names_that_count(header, reading.frame)
+    mended = names[-3:] == MENDED_COLUMNS and len(names) > len(MENDED_COLUMNS)
+    names = names[:-3] if mended else names
     facts = replace(
-        text.facts, header=names, rows=rows.height, ends_with_line_end=text.data.endswith((b"\n", b"\r")), mended=mended
+        text.facts,
+        header=names,
+        rows=reading.frame.height + reading.malformed.height,
+        ends_with_line_end=text.data.endswith((b"\n", b"\r")),
+        last_record_broken=_last_is_broken(reading),
+        mended=mended,
     )
     return Table(
-        frame=rows.select(ROW, LINE, *names),
+        frame=reading.frame.select(ROW, LINE, *(canonical.restored(pl.col(name)) for name in names)),
         facts=facts,
-        issues=pl.concat([text.issues, issue_frame(header.issues)]),
-        aside=text.aside,
+        issues=pl.concat([text.issues, issue_frame([*canonical.issues, *issues]), reading.issues]),
+        aside=pl.concat([text.aside, _rejected(reading.malformed)]),
+        malformed=reading.malformed.with_columns(canonical.restored(pl.col("raw"))),
     )
 
 
-def _read_body(body: bytes, dialect: Dialect, header: Header) -> pl.DataFrame:
-    frame = read_fast(body, dialect, header.names)
-    row = pl.int_range(2, pl.len() + 2, dtype=pl.Int64)
-    return frame.with_columns(row.alias(ROW), (row + header.line - 1).alias(LINE))
+def _read_body(text: Canonical, header: Header) -> Reading:
+    if not header.names:
+        return Reading(pl.DataFrame(schema={ROW: pl.Int64, LINE: pl.Int64}))
+    frame = read_whole(text, header)
+    return read_lines(text, header) if frame is None else Reading(frame)
 
 
-def read_fast(body: bytes, dialect: Dialect, names: tuple[str, ...]) -> pl.DataFrame:
-    """What polars reads; the caller checks that nothing was padded."""
-    if not names or not body:
-        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
-    return pl.read_csv(
-        body,
-        has_header=False,
-        separator=dialect.delimiter,
-        quote_char=dialect.enclosure,
-        schema=dict.fromkeys(names, pl.String),
-        empty_string_is_null=False,
-    )
+def _names_that_count(header: Header, frame: pl.DataFrame) -> tuple[tuple[str, ...], tuple[Issue, ...]]:
+    """The header without a last column that has neither a name nor a cell: delimiters at the ends of all lines."""
+    last = header.issues[-1] if header.issues else None
+    if last is None or last.code != "column-name-empty" or last.column != header.names[-1] or len(header.names) == 1:
+        return header.names, header.issues
+    if (frame[header.names[-1]] != "").any():
+        return header.names, header.issues
+    return header.names[:-1], header.issues[:-1]
+
+
+def _last_is_broken(reading: Reading) -> bool:
+    good = reading.frame[ROW].tail(1).to_list() or [0]
+    last = reading.issues.filter(pl.col("row") > good[0]).tail(1)
+    return last["code"].is_in(BREAKS_THE_END).any()
+
+
+def _rejected(malformed: pl.DataFrame) -> pl.DataFrame:
+    unknown = pl.lit(None, dtype=pl.String)
+    return malformed.select(ROW, LINE, outcome=pl.lit("rejected", dtype=pl.String), login=unknown)
