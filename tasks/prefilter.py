@@ -33,7 +33,7 @@ def prefilter_rows(table: Table, profile: Profile) -> Table:
         facts=table.facts,
         malformed=table.malformed,
         issues=pl.concat([table.issues, warnings, issues]),
-        aside=pl.concat([table.aside, filtered.cast(dict(ASIDE_SCHEMA)), rejected_aside(failed, mapping, names)]),
+        aside=pl.concat([table.aside, filtered.cast(ASIDE_SCHEMA), rejected_aside(failed, mapping, names)]),
     )
 
 

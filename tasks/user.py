@@ -5,6 +5,7 @@ own error types to the codes of the catalogue, so that no Python function is cal
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import StringConstraints, TypeAdapter
@@ -43,17 +44,12 @@ class Field:
     @property
     def rule(self) -> TypeAdapter[list[Any]]:
         """Validates a whole column at once; an error's `loc[0]` is the position in the list."""
-        return _rule(self.type)
+        return _column_of(self.type)
 
 
-def _rule(type_: Any) -> TypeAdapter[list[Any]]:
-    found = _RULES.get(type_)
-    if found is None:
-        found = _RULES[type_] = TypeAdapter(list[type_])
-    return found
-
-
-_RULES: dict[Any, TypeAdapter[list[Any]]] = {}
+@cache
+def _column_of(type_: Any) -> TypeAdapter[list[Any]]:
+    return TypeAdapter(list.__class_getitem__(type_))
 
 IDENTITY_FIELDS: Final = (
     Field(

@@ -221,7 +221,7 @@ def _with_fingerprints(kept: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
 
 def _aside(rejected: pl.DataFrame) -> pl.DataFrame:
     login = pl.when(pl.col("login") != "").then(pl.col("login"))
-    return rejected.select(ROW, LINE, outcome=pl.lit("rejected"), login=login).cast(dict(ASIDE_SCHEMA))
+    return rejected.select(ROW, LINE, outcome=pl.lit("rejected"), login=login).cast(ASIDE_SCHEMA)
 
 
 def _shortened(name: str) -> pl.Expr:

@@ -8,7 +8,7 @@ result would be all integers). Writing starts with a write, so that SQLite's loc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote
 
 import polars as pl
@@ -21,6 +21,9 @@ from tasks.errors import StoreBusyError, WrongUseError
 
 LOCK_TIMEOUT_SECONDS: Final = 60
 _ADVISORY_LOCK: Final = 0x726F6C6C63616C6C
+
+Query: TypeAlias = sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]
+"""A select of any columns."""
 
 _POLARS_TYPES: Final[dict[type[sa.types.TypeEngine[Any]], type[pl.DataType]]] = {
     sa.Integer: pl.Int64,
@@ -47,7 +50,7 @@ class Connection:
         with self._adbc.cursor() as cursor, busy_is_told():
             cursor.execute(*self._compile(statement, parameters))
 
-    def read(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> pl.DataFrame:
+    def read(self, statement: Query) -> pl.DataFrame:
         """The rows of a select as a frame, with the columns' declared types."""
         schema = {column.name: _polars_type(column.type) for column in statement.selected_columns}
         with self._adbc.cursor() as cursor, busy_is_told():

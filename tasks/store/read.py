@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tasks.output import SourceFacts
 from tasks.snapshot import DEVICE_SCHEMA, USER_SCHEMA, Snapshot, digest_of_frames
-from tasks.store.connection import Connection
+from tasks.store.connection import Connection, Query
 from tasks.store.tables import (
     devices,
     extensions,
@@ -98,7 +98,7 @@ def _users(connection: Connection) -> pl.DataFrame:
     return people.select(columns)
 
 
-def _users_select() -> sa.Select[Any]:
+def _users_select() -> Query:
     entry = phonebook.alias("entry")
     return sa.select(
         users.c.id.label("user_id"),
@@ -126,7 +126,7 @@ def _users_select() -> sa.Select[Any]:
     )
 
 
-def _phonebook_select() -> sa.Select[Any]:
+def _phonebook_select() -> sa.Select[*tuple[Any, ...]]:
     return sa.select(
         phonebook.c.user_id,
         phonebook.c.position,
@@ -134,7 +134,7 @@ def _phonebook_select() -> sa.Select[Any]:
     ).where(phonebook.c.user_id.is_not(None))
 
 
-def _devices_select() -> sa.Select[Any]:
+def _devices_select() -> Query:
     return sa.select(
         devices.c.id.label("device_id"),
         devices.c.kind,

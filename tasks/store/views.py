@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from tasks.store.connection import Connection
+from tasks.store.connection import Connection, Query
 from tasks.store.tables import (
     devices,
     extensions,
@@ -159,7 +159,7 @@ def _grouped(frame: pl.DataFrame, key: str) -> dict[int, list[dict[str, Any]]]:
     return groups
 
 
-def _users_select() -> sa.Select[Any]:
+def _users_select() -> Query:
     return (
         sa.select(
             users.c.id,
@@ -181,7 +181,7 @@ def _users_select() -> sa.Select[Any]:
     )
 
 
-def _entries_select() -> sa.Select[Any]:
+def _entries_select() -> Query:
     columns = (phonebook.c[name] for name in (*_ENTRY, "labels"))
     return (
         sa.select(phonebook.c.user_id, *columns)
@@ -190,12 +190,12 @@ def _entries_select() -> sa.Select[Any]:
     )
 
 
-def _devices_of_users() -> sa.Select[Any]:
+def _devices_of_users() -> Query:
     columns = (devices.c[name] for name in ("user_id", "kind", "mac", "ip", "name"))
     return sa.select(*columns).where(devices.c.user_id.is_not(None)).order_by(devices.c.kind, devices.c.mac)
 
 
-def _roles_of_users() -> sa.Select[Any]:
+def _roles_of_users() -> Query:
     return (
         sa.select(user_roles.c.user_id, roles.c.name)
         .join(roles, roles.c.id == user_roles.c.role_id)
