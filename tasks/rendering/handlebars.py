@@ -1,0 +1,350 @@
+"""Reads a Structure's tags into a tree: Handlebars as pasted profiles have it, and Jinja2 for whatever else.
+
+A name alone in braces, `{{x}}` or `{{{x}}}`, and the blocks `#if`, `#unless` and `#each` are Handlebars; anything else
+in braces is Jinja (decision 16). Both become one tree, whose expressions are Jinja's.
+
+Source: handlebarsjs.com/guide/expressions.html, handlebarsjs.com/guide/builtin-helpers.html.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from tasks.modules import nearest
+from tasks.rendering.place import StructureError, line_and_column, problem_at
+from tasks.rendering.template import Assignment, Block, Branch, Hole, Node, Reads, Template, Test, Text, walk
+
+_OPENING = re.compile(r"\{\{!--|\{\{!|\{\{\{|\{\{|\{%|\{#")
+_CLOSING: Final = {"{{!--": "--}}", "{{!": "}}", "{{{": "}}}", "{{": "}}", "{%": "%}", "{#": "#}"}
+_QUOTED: Final = r'"(?:\\.|[^"\\\r\n{}])*"|' + r"'(?:\\.|[^'\\\r\n{}])*'|"
+_PATH: Final = r"(?:\.\./)*(?:@root\.|this\.|\./)?(?:\[[^\]\r\n]+\]|@\w+|\.|[\w$][\w$-]*)"
+_NAME = re.compile(rf"\s*&?\s*({_PATH})\s*")
+_BLOCK = re.compile(r"\s*([#/^])\s*([^\s}]*)\s*(.*?)\s*", re.DOTALL)
+_ELSE = re.compile(r"\s*(?:else|\^)(?:\s+(if|unless)\s+(.+?))?\s*", re.DOTALL)
+_STATEMENT = re.compile(r"\s*(\w+)\s*(.*?)\s*", re.DOTALL)
+_JINJA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HELPERS: Final = ("if", "unless", "each")
+_STATEMENTS: Final = ("if", "elif", "else", "endif", "for", "endfor", "set")
+_CONSTANTS: Final = {"true": "true", "false": "false", "null": "none", "undefined": "none"}
+_LOOP_FACTS: Final = {"@index": "index0", "@key": "index0", "@first": "first", "@last": "last"}
+_ALIAS: Final = "handlebars_"
+_JINJA_WORDS: Final = frozenset(
+    (
+        *("and", "or", "not", "in", "is", "if", "elif", "else", "endif", "for", "endfor", "recursive", "set", "import"),
+        *("loop", "self", "caller", "varargs", "kwargs", "true", "false", "none", "True", "False", "None"),
+    )
+)
+
+
+def read_template(text: str) -> Template:
+    """The template in a Structure.
+
+    Raises: StructureError with every problem of its tags.
+    """
+    return _Reader(text).read()
+
+
+@dataclass(frozen=True)
+class _Tag:
+    offset: int
+    opening: str
+    raw: str
+    content: str
+    trims_left: bool
+    trims_right: bool
+
+
+@dataclass
+class _Open:
+    """A block that is being read: its branches so far."""
+
+    kind: Literal["if", "for"]
+    word: str
+    offset: int
+    tag: str
+    test: Test
+    header: str = ""
+    branches: list[Branch] = field(default_factory=list[Branch])
+    body: list[Node] = field(default_factory=list[Node])
+    in_else: bool = False
+
+
+class _TagError(Exception):
+    """Something is wrong with one tag; reading goes on behind it."""
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.problems: dict[int, str] = {}
+        self.nodes: list[Node] = []
+        self.open: list[_Open] = []
+        self.scopes: list[dict[str, Reads]] = [{}]
+        self.walked: list[Reads] = []
+        self.aliases: dict[str, str] = {}
+
+    def read(self) -> Template:
+        for piece in self._pieces():
+            if isinstance(piece, Text):
+                self._append(piece)
+                continue
+            try:
+                self._read_tag(piece)
+            except _TagError as error:
+                self.problems.setdefault(piece.offset, str(error))
+        for opened in self.open:
+            self._miss_closing(opened)
+        if self.problems:
+            raise StructureError([problem_at(self.text, at, self.problems[at]) for at in sorted(self.problems)])
+        nodes = tuple(self.nodes)
+        reads = frozenset[str]().union(*(_reads_of(node) for node in walk(nodes)))
+        return Template(self.text, nodes, {name: self.aliases.get(name, name) for name in sorted(reads)})
+
+    def _miss_closing(self, opened: _Open) -> None:
+        self.problems.setdefault(opened.offset, f"{opened.tag} is never closed: add {_closing_of(opened)}")
+
+    def _append(self, node: Node) -> None:
+        (self.open[-1].body if self.open else self.nodes).append(node)
+
+    def _pieces(self) -> Iterator[Text | _Tag]:
+        """Text and tags in turn, with the white space gone that `~` and `-` take away."""
+        at, strip = 0, False
+        for tag in self._tags():
+            piece = _trimmed(Text(at, self.text[at : tag.offset]), strip, tag.trims_left)
+            if piece.text:
+                yield piece
+            yield tag
+            at, strip = tag.offset + len(tag.raw), tag.trims_right
+        piece = _trimmed(Text(at, self.text[at:]), strip, False)
+        if piece.text:
+            yield piece
+
+    def _tags(self) -> Iterator[_Tag]:
+        at = 0
+        while opening := _OPENING.search(self.text, at):
+            start, word = opening.start(), opening.group()
+            end = self._end_of_tag(opening.end(), _CLOSING[word], comment=word in {"{{!--", "{{!", "{#"})
+            if end is None:
+                self.problems[start] = f"{word} is never closed: add {_CLOSING[word]}"
+                at = opening.end()
+                continue
+            content = self.text[opening.end() : end]
+            at = end + len(_CLOSING[word])
+            left, right = content[:1] in {"~", "-", "+"}, content[-1:] in {"~", "-", "+"}
+            inner = content[left : len(content) - right]
+            yield _Tag(
+                start, word, self.text[start:at], inner, left and content[0] != "+", right and content[-1] != "+"
+            )
+
+    def _end_of_tag(self, start: int, closing: str, *, comment: bool) -> int | None:
+        if comment:
+            end = self.text.find(closing, start)
+            return end if end >= 0 else None
+        for match in re.finditer(
+            (_QUOTED if closing != "}}}" else "") + r"\{\{|" + re.escape(closing), self.text[start:]
+        ):
+            if match.group() == closing:
+                return start + match.start()
+            if match.group() == "{{":
+                return None
+        return None
+
+    def _read_tag(self, tag: _Tag) -> None:
+        if tag.opening in {"{{!--", "{{!", "{#"}:
+            return
+        if tag.opening == "{%":
+            self._read_statement(tag)
+        elif match := _ELSE.fullmatch(tag.content):
+            self._next_branch(tag, self._test(match[2], match[1] == "unless") if match[1] else None)
+        elif (match := _BLOCK.fullmatch(tag.content)) and match[1] != "^":
+            self._read_block(tag, match[1], match[2], match[3])
+        else:
+            self._append(self._hole(tag))
+
+    def _read_block(self, tag: _Tag, sign: str, word: str, rest: str) -> None:
+        if sign == "/":
+            self._close(tag, word)
+            return
+        if word not in _HELPERS:
+            near = nearest(word, _HELPERS)
+            hint = f"did you mean #{near}?" if near else "known are #if, #unless and #each"
+            self._open_block(_Open("if", word, tag.offset, tag.raw, Test("true", None, False, frozenset())))
+            raise _TagError(f"the block helper #{word} does not exist; {hint}")
+        if not rest:
+            self._open_block(_Open("if", word, tag.offset, tag.raw, Test("true", None, False, frozenset())))
+            raise _TagError(f"#{word} needs a name: {{{{#{word} phonemac}}}}")
+        if word == "each":
+            expression, _, reads = self._expression(rest)
+            test = Test(expression, None, False, reads)
+            depth = len(self.walked) + 1
+            header = f"{_ALIAS}this_{depth} in {expression} | handlebars_each"
+            self._open_block(_Open("for", word, tag.offset, tag.raw, test, header), walked=reads)
+        else:
+            self._open_block(_Open("if", word, tag.offset, tag.raw, self._test(rest, word == "unless")))
+
+    def _open_block(self, opened: _Open, walked: Reads | None = None, local: dict[str, Reads] | None = None) -> None:
+        self.open.append(opened)
+        if opened.word == "each":
+            self.walked.append(walked or frozenset())
+        if opened.kind == "for":
+            self.scopes.append(dict(self.scopes[-1]) | (local or {}))
+
+    def _next_branch(self, tag: _Tag, test: Test | None) -> None:
+        if not self.open:
+            raise _TagError(f"{tag.raw} stands outside of any block: remove it, or open a block before it")
+        opened = self.open[-1]
+        if opened.in_else:
+            raise _TagError(f"{tag.raw} follows an else that already takes all that is left: remove one of them")
+        if test is not None and opened.kind == "for":
+            raise _TagError(f"{tag.raw} stands directly in a loop: open an if block in it")
+        self._end_branch(opened, tag.raw, test)
+        opened.in_else = test is None
+
+    def _end_branch(self, opened: _Open, next_tag: str, next_test: Test | None) -> None:
+        test = None if opened.in_else else opened.test
+        opened.branches.append(Branch(opened.tag, test, tuple(opened.body)))
+        opened.tag, opened.body = next_tag, []
+        if next_test is not None:
+            opened.test = next_test
+
+    def _close(self, tag: _Tag, word: str) -> None:
+        if not self.open:
+            raise _TagError(f"{tag.raw} closes a block that was never opened: remove it, or open #{word} before it")
+        opened = self.open[-1]
+        if opened.word != word:
+            line, _ = line_and_column(self.text, opened.offset)
+            at_all = any(outer.word == word for outer in self.open)
+            if at_all:
+                while self.open[-1].word != word:
+                    unclosed = self.open.pop()
+                    self._miss_closing(unclosed)
+            else:
+                raise _TagError(f"{tag.raw} does not close {opened.tag} of line {line}: write {_closing_of(opened)}")
+            opened = self.open[-1]
+        self.open.pop()
+        self._end_branch(opened, "", None)
+        if opened.word == "each":
+            self.walked.pop()
+        if opened.kind == "for":
+            self.scopes.pop()
+        self._append(Block(opened.offset, opened.kind, tuple(opened.branches), tag.raw, opened.header))
+
+    def _read_statement(self, tag: _Tag) -> None:
+        match = _STATEMENT.fullmatch(tag.content)
+        word, rest = (match[1], match[2]) if match else ("", "")
+        if word in {"if", "elif"}:
+            test = self._test(rest, negated=False)
+            if word == "elif":
+                self._next_branch(tag, test)
+            else:
+                self._open_block(_Open("if", "%if", tag.offset, tag.raw, test))
+        elif word == "else":
+            self._next_branch(tag, None)
+        elif word in {"endif", "endfor"}:
+            self._close(tag, "%" + word.removeprefix("end"))
+        elif word == "for":
+            self._read_for(tag, rest)
+        elif word == "set":
+            self._read_set(tag, rest)
+        else:
+            near = nearest(word, _STATEMENTS)
+            hint = f"did you mean {near}?" if near else "known are if, elif, else, for and set"
+            raise _TagError(f"the statement {{% {word} %}} is not available in a Structure; {hint}")
+
+    def _read_for(self, tag: _Tag, header: str) -> None:
+        from tasks.rendering.sandbox import ExpressionError, names_of_loop
+
+        try:
+            targets, names = names_of_loop(header)
+        except ExpressionError as error:
+            raise _TagError(str(error)) from None
+        reads = self._reads(names)
+        test = Test(header, None, False, reads)
+        local = dict.fromkeys(targets, reads)
+        self._open_block(_Open("for", "%for", tag.offset, tag.raw, test, header), local=local)
+
+    def _read_set(self, tag: _Tag, header: str) -> None:
+        from tasks.rendering.sandbox import ExpressionError, names_of_assignment
+
+        try:
+            targets, names = names_of_assignment(header)
+        except ExpressionError as error:
+            raise _TagError(str(error)) from None
+        around = frozenset[str]().union(*(opened.test.reads for opened in self.open))
+        for target in targets:
+            before = self.scopes[-1].get(target, frozenset({target}) if self.open else frozenset[str]())
+            self.scopes[-1][target] = self._reads(names) | before | around
+        self._append(Assignment(tag.offset, tag.raw, header))
+
+    def _hole(self, tag: _Tag) -> Hole:
+        if not tag.content.strip():
+            raise _TagError(f"{tag.raw} names nothing: write the name of a variable or column in it")
+        if tag.content.lstrip()[:1] in {">", "^", "*"}:
+            raise _TagError(f"{tag.raw} is a part of Handlebars that a Structure does not have")
+        expression, name, reads = self._expression(tag.content)
+        return Hole(tag.offset, tag.raw, expression, name, reads)
+
+    def _test(self, source: str, negated: bool) -> Test:
+        expression, name, reads = self._expression(source)
+        return Test(f"not ({expression})" if negated else expression, name, negated, reads)
+
+    def _expression(self, source: str) -> tuple[str, str | None, Reads]:
+        """A tag's content as Jinja: the expression, the name that it is (if it is one), what it reads."""
+        if match := _NAME.fullmatch(source):
+            return self._path(match[1])
+        from tasks.rendering.sandbox import ExpressionError, names_of_expression
+
+        try:
+            names = names_of_expression(source)
+        except ExpressionError as error:
+            raise _TagError(str(error)) from None
+        return f"({source.strip()})", None, self._reads(names)
+
+    def _path(self, path: str) -> tuple[str, str | None, Reads]:
+        up = path.count("../")
+        name = path.replace("../", "").removeprefix("@root.").removeprefix("./")
+        if name in {"this", "."} or name in _LOOP_FACTS:
+            depth = len(self.walked) - up
+            if depth < 1:
+                raise _TagError(f"{name} stands outside of {{{{#each}}}}: use the name of a variable or column")
+            part = f"this_{depth}" if name in {"this", "."} else f"loop_{depth}.{_LOOP_FACTS[name]}"
+            return _ALIAS + part, None, self.walked[depth - 1]
+        if name.startswith("@"):
+            raise _TagError(f"{name} does not exist; known are @index, @first and @last")
+        name = name.removeprefix("this.")
+        if name in _CONSTANTS:
+            return _CONSTANTS[name], None, frozenset()
+        name = name[1:-1] if name.startswith("[") else name
+        if name in self.scopes[-1]:
+            return name, None, self.scopes[-1][name]
+        return self._alias(name), name, frozenset({name})
+
+    def _alias(self, name: str) -> str:
+        if _JINJA_NAME.fullmatch(name) and name not in _JINJA_WORDS and not name.startswith(_ALIAS):
+            return name
+        return self.aliases.setdefault(name, f"{_ALIAS}{len(self.aliases)}")
+
+    def _reads(self, names: Reads) -> Reads:
+        scope = self.scopes[-1]
+        return frozenset[str]().union(*(scope.get(name, frozenset({name})) for name in names))
+
+
+def _trimmed(piece: Text, left: bool, right: bool) -> Text:
+    text = piece.text.lstrip() if left else piece.text
+    offset = piece.offset + len(piece.text) - len(text)
+    return Text(offset, text.rstrip() if right else text)
+
+
+def _closing_of(opened: _Open) -> str:
+    return f"{{% end{opened.word[1:]} %}}" if opened.word.startswith("%") else f"{{{{/{opened.word}}}}}"
+
+
+def _reads_of(node: Node) -> Reads:
+    match node:
+        case Hole():
+            return node.reads
+        case Block():
+            return frozenset[str]().union(*(branch.test.reads for branch in node.branches if branch.test))
+        case _:
+            return frozenset()

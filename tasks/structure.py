@@ -1,0 +1,198 @@
+"""Render: each row becomes records of the phone system, as the profile's Structure says.
+
+A Structure is JSON and template at once. Both are read together, so its shape is proved before the first row, no cell
+can break out of its string, and a fixed shape runs as columns; what needs its rows one by one runs through Jinja.
+Users never choose, and both ways give the same records.
+
+Source: phone-system.md sections 3 and 6; decisions 10, 14, 16.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Final, Literal
+
+import polars as pl
+
+from tasks.issue import Issue, issue_frame, issues_of_rows
+from tasks.login import cleaned_login
+from tasks.modules import BY_NAME
+from tasks.names import Names
+from tasks.output import LINE, ROW, Modules, Table
+from tasks.profile import Profile
+from tasks.rendering.columns import render_columns, why_not_columns
+from tasks.rendering.handlebars import read_template
+from tasks.rendering.login import LOGIN, login_source
+from tasks.rendering.place import StructureError, line_and_column, problem_at
+from tasks.rendering.places import Place, Records, field_reads, fields_of_text, find_places, value_reads
+from tasks.rendering.rendered import FAILED_SCHEMA, Rendered, Schemas, schema_of
+from tasks.rendering.template import Reads, Template
+from tasks.rendering.tolerant_json import read_json
+
+if TYPE_CHECKING:
+    from tasks.rendering.rows import RowTemplate
+
+__all__ = ["Rendered", "Structure", "StructureError", "compile_structure", "render_structure_rows", "untouched_fields"]
+
+_LOGIN_FIELD: Final = f"identity.{LOGIN}"
+
+
+def render_structure_rows(table: Table, profile: Profile) -> Modules:
+    """The records that the Structure makes of every row.
+
+    Shape: one frame a module, as in `Modules`. A row that does not render is set aside with its login, where that
+    alone can be rendered.
+    """
+    structure = compile_structure(profile.structure)
+    names = Names(column for column in table.frame.columns if not column.startswith("#"))
+    rendered = structure.render(table.frame, names)
+    warnings = issue_frame([*structure.warnings, *_issues_of_names(structure, names)])
+    failed = issues_of_rows(rendered.failed, None, "structure-failed", pl.col("message"))
+    return Modules(
+        frames=rendered.frames,
+        facts=table.facts,
+        untouched=untouched_fields(structure, lambda name: names.find(name) is not None),
+        issues=pl.concat([table.issues, warnings, failed]),
+        aside=pl.concat([table.aside, _set_aside(structure, table.frame, rendered.failed, names)]),
+    )
+
+
+@lru_cache(maxsize=64)
+def compile_structure(text: str) -> "Structure":
+    """A Structure, proved and ready to run.
+
+    Raises: StructureError with every problem of the text.
+    """
+    template = read_template(text)
+    reading = read_json(template.nodes)
+    records = find_places(reading.shape) if reading.shape else Records()
+    _refuse(text, dict(reading.problems) | records.problems)
+    if reading.cut or reading.doubts:
+        from tasks.rendering.samples import problems_of_samples
+
+        _refuse(text, problems_of_samples(template))
+    if reading.shape:
+        modules, reads = frozenset(place.module.name for place in records.places), field_reads(records)
+    else:
+        modules, reads = fields_of_text(template)
+    why = why_not_columns(template, reading, records.places)
+    curly = [] if reading.typographic is None else [(reading.typographic, "typographic-quotes", _CURLY)]
+    return Structure(
+        text=text,
+        modules=modules,
+        reads=value_reads(reading.shape) if reading.shape else template.reads,
+        field_reads=reads,
+        mode="rows" if why else "columns",
+        why_rows=_at(text, *why) if why else "",
+        warnings=tuple(
+            Issue(None, None, None, code, _at(text, at, said)) for at, code, said in [*curly, *records.findings]
+        ),
+        template=template,
+        places=tuple(records.places),
+        login_text=login_source(template, reading.shape) if reading.shape else None,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """A compiled Structure.
+
+    `field_reads` tells by "module.field" which names its value and the blocks around it read. `mode` is the way it
+    runs, `why_rows` the reason for the slow one.
+    """
+
+    text: str
+    modules: frozenset[str]
+    reads: Reads
+    field_reads: Mapping[str, Reads]
+    mode: Literal["columns", "rows"]
+    why_rows: str
+    warnings: tuple[Issue, ...]
+    template: Template
+    places: tuple[Place, ...]
+    login_text: str | None
+
+    @property
+    def login_reads(self) -> Reads:
+        """The names that the login reads (decision 13)."""
+        return self.field_reads.get(_LOGIN_FIELD, frozenset())
+
+    def render(self, frame: pl.DataFrame, names: Names) -> Rendered:
+        """The records of a frame.
+
+        Shape: `frame` has `#row`, `#line`, String columns by name, `#list:NAME` where rows hold lists.
+        """
+        if self.mode == "rows":
+            return self.by_row.render(frame, names)
+        frames = render_columns(list(self.places), self.schemas, frame, names)
+        return Rendered(frames, pl.DataFrame(schema=FAILED_SCHEMA))
+
+    def render_login(self, frame: pl.DataFrame, names: Names) -> pl.Series:
+        """The login of each row, rendered alone; null where that fails too."""
+        structure = self if self.login_text is None else compile_structure(self.login_text)
+        found = structure.render(frame.with_columns(pl.int_range(pl.len()).alias(ROW)), names).frames.get("identity")
+        if found is None or LOGIN not in found.columns:
+            return pl.repeat(None, frame.height, dtype=pl.String, eager=True).alias(LOGIN)
+        first = found.unique(ROW, keep="first", maintain_order=True).select(ROW, LOGIN)
+        return pl.select(pl.int_range(frame.height).alias(ROW)).join(first, on=ROW, how="left", maintain_order="left")[
+            LOGIN
+        ]
+
+    @cached_property
+    def schemas(self) -> Schemas:
+        """The columns of each module's frame."""
+        fields = {name: frozenset(f for key in self.field_reads if (f := _field(key, name))) for name in self.modules}
+        return {name: schema_of(name, fields[name]) for name in BY_NAME if name in self.modules}
+
+    @cached_property
+    def by_row(self) -> "RowTemplate":
+        """The slow way, whatever the mode."""
+        from tasks.rendering.rows import RowTemplate
+
+        return RowTemplate(self.template, self.schemas)
+
+
+def untouched_fields(structure: Structure, present: Callable[[str], bool]) -> tuple[str, ...]:
+    """The "module.field" names all of whose names are absent: they stay as they are on update (decision 14)."""
+    return tuple(sorted(key for key, reads in structure.field_reads.items() if reads and not any(map(present, reads))))
+
+
+_CURLY: Final = "typographic quotes are read as straight ones; write straight quotes"
+
+
+def _field(key: str, module: str) -> str:
+    prefix, _, name = key.partition(".")
+    return name if prefix == module else ""
+
+
+def _at(text: str, offset: int, message: str) -> str:
+    line, column = line_and_column(text, offset)
+    return f"line {line}, column {column}: {message}"
+
+
+def _refuse(text: str, problems: Mapping[int, str]) -> None:
+    if problems:
+        raise StructureError([problem_at(text, offset, problems[offset]) for offset in sorted(problems)])
+
+
+def _issues_of_names(structure: Structure, names: Names) -> list[Issue]:
+    """What rule 6.1 has to say about the names that the Structure reads."""
+    issues: list[Issue] = []
+    for name in sorted(structure.reads):
+        found = names.find(name)
+        if found is None:
+            message = (
+                f"the Structure reads {name}, but there is no such variable or column: it is taken as empty; add it"
+            )
+            issues.append(Issue(None, None, name, "column-absent", message))
+        elif found != name:
+            message = f"the Structure reads {name}, found {found}: write it in the same way"
+            issues.append(Issue(None, None, found, "name-matched-without-case", message))
+    return issues
+
+
+def _set_aside(structure: Structure, frame: pl.DataFrame, failed: pl.DataFrame, names: Names) -> pl.DataFrame:
+    rows = frame.join(failed.select(ROW), on=ROW, how="semi", maintain_order="left")
+    login = cleaned_login(pl.lit(structure.render_login(rows, names)))
+    found = rows.select(ROW, LINE, outcome=pl.lit("rejected"), login=login)
+    return found.with_columns(login=pl.when(pl.col("login") != "").then("login"))
