@@ -180,11 +180,10 @@ def _changed_fields(rows: pl.DataFrame) -> dict[str, tuple[pl.Expr, pl.Expr, pl.
     for name in text_fields(rows.columns):
         wanted, was = pl.col(name), pl.col(f"{name}{WAS}").fill_null(_DEFAULTS.get(name, ""))
         differs = (wanted.str.to_lowercase() != was.str.to_lowercase()) if name == "roles" else (wanted != was)
-        as_json = json_list if name == "roles" else (lambda column: json_text(rows, column))
         changed[name] = (
             (wanted.is_not_null() & differs).fill_null(False),
-            pl.when(creates).then(null).otherwise(as_json(f"{name}{WAS}")),
-            as_json(name),
+            pl.when(creates).then(null).otherwise(_as_json(rows, name, f"{name}{WAS}")),
+            _as_json(rows, name, name),
         )
     changed["extension"] = (
         pl.col("number").ne_missing(pl.col(f"extension{WAS}")),
@@ -213,6 +212,10 @@ def _changed_fields(rows: pl.DataFrame) -> dict[str, tuple[pl.Expr, pl.Expr, pl.
         pl.lit('"adopted"'),
     )
     return changed
+
+
+def _as_json(rows: pl.DataFrame, field: str, column: str) -> pl.Expr:
+    return json_list(column) if field == "roles" else json_text(rows, column)
 
 
 def _untouched_rows(foreign: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -69,7 +69,7 @@ def digest_of_frames(frames: Iterable[pl.DataFrame], *further: object) -> str:
     total = hashlib.blake2b(digest_size=16)
     for frame in frames:
         total.update(repr(sorted(frame.schema.items())).encode())
-        ordered = frame.select(sorted(frame.columns)).hash_rows(seed=0).sort()
-        total.update(memoryview(ordered.rechunk().to_arrow().buffers()[1]))
+        ordered: Any = frame.select(sorted(frame.columns)).hash_rows(seed=0).sort().rechunk()
+        total.update(memoryview(ordered.to_arrow().buffers()[1]))
     total.update(repr(further).encode())
     return total.hexdigest()

@@ -49,7 +49,9 @@ class Field:
 
 @cache
 def _column_of(type_: Any) -> TypeAdapter[list[Any]]:
-    return TypeAdapter(list.__class_getitem__(type_))
+    column: Any = list[type_]  # pyright: ignore[reportInvalidTypeForm]  (made at run time, from data)
+    return TypeAdapter(column)
+
 
 IDENTITY_FIELDS: Final = (
     Field(

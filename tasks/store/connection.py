@@ -5,7 +5,7 @@ merely compiles the SQL. The schema of what comes back is the statement's own, n
 result would be all integers). Writing starts with a write, so that SQLite's lock is taken before anything is read.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import polars as pl
 import sqlalchemy as sa
-from adbc_driver_manager import OperationalError, dbapi
+from adbc_driver_manager import OperationalError
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -36,9 +36,12 @@ _POLARS_TYPES: Final[dict[type[sa.types.TypeEngine[Any]], type[pl.DataType]]] = 
 
 
 class Connection:
-    """Runs SQLAlchemy Core statements in one transaction; frames go in by `stage` and come out by `read`."""
+    """Runs SQLAlchemy Core statements in one transaction; frames go in by `stage` and come out by `read`.
 
-    def __init__(self, adbc: dbapi.Connection, kind: Literal["sqlite", "postgresql"]) -> None:
+    `adbc` is the driver's connection; it and pyarrow carry no types, so they are Any here and nowhere else.
+    """
+
+    def __init__(self, adbc: Any, kind: Literal["sqlite", "postgresql"]) -> None:
         self._adbc = adbc
         self.kind: Literal["sqlite", "postgresql"] = kind
         self.dialect: sa.Dialect = (
@@ -55,17 +58,15 @@ class Connection:
         schema = {column.name: _polars_type(column.type) for column in statement.selected_columns}
         with self._adbc.cursor() as cursor, busy_is_told():
             cursor.execute(*self._compile(statement, None))
-            table = cursor.fetch_arrow_table()
-        frame = pl.DataFrame(pl.from_arrow(table)) if table.num_columns else pl.DataFrame(schema=schema)
+            found: Any = cursor.fetch_arrow_table()
+        frame = pl.DataFrame(found)
         return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
     def stage(self, name: str, frame: pl.DataFrame) -> sa.TableClause:
         """A temporary table of this connection that holds the frame; gone when the connection closes."""
         with self._adbc.cursor() as cursor, busy_is_told():
             cursor.execute(f'DROP TABLE IF EXISTS "{name}"')
-            cursor.adbc_ingest(
-                name, frame.to_arrow(compat_level=pl.CompatLevel.oldest()), mode="create", temporary=True
-            )
+            cursor.adbc_ingest(name, _arrow(frame), mode="create", temporary=True)
         return sa.table(name, *(sa.column(column) for column in frame.columns))
 
     def append(self, table: sa.Table, frame: pl.DataFrame) -> None:
@@ -73,7 +74,7 @@ class Connection:
         if frame.is_empty():
             return
         with self._adbc.cursor() as cursor, busy_is_told():
-            cursor.adbc_ingest(table.name, frame.to_arrow(compat_level=pl.CompatLevel.oldest()), mode="append")
+            cursor.adbc_ingest(table.name, _arrow(frame), mode="append")
 
     def lock_for_writing(self) -> None:
         """Waits until this connection is the only writer of the phone system.
@@ -112,7 +113,7 @@ class Connection:
 
 
 @contextmanager
-def open_connection(url: str) -> Iterator[Connection]:
+def open_connection(url: str) -> Generator[Connection]:
     """A connection inside a transaction that is rolled back unless it is committed.
 
     Raises: WrongUseError for a URL that is no phone system; StoreBusyError when the database cannot be reached.
@@ -126,7 +127,7 @@ def open_connection(url: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def busy_is_told() -> Iterator[None]:
+def busy_is_told() -> Generator[None]:
     """Turns the driver's word for locked or gone into StoreBusyError, which a caller may retry."""
     try:
         yield
@@ -161,21 +162,21 @@ def _connect(url: str) -> Connection:
             "ROLLCALL_DATABASE_URL names neither SQLite nor PostgreSQL. "
             "Use sqlite:////path/to/file.db or postgresql+psycopg://user:password@host/database.",
         )
-    import adbc_driver_postgresql.dbapi as driver
+    from adbc_driver_postgresql import dbapi  # pyright: ignore[reportMissingTypeStubs]
 
     with busy_is_told():
-        adbc = driver.connect(f"postgresql://{rest}", autocommit=False)
+        adbc: Any = dbapi.connect(f"postgresql://{rest}", autocommit=False)
     return Connection(adbc, "postgresql")
 
 
 def _connect_sqlite(path: Path) -> Connection:
-    import adbc_driver_sqlite.dbapi as driver
+    from adbc_driver_sqlite import dbapi  # pyright: ignore[reportMissingTypeStubs]
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         path.touch(mode=0o600)
     with busy_is_told():
-        adbc = driver.connect(str(path), autocommit=True)
+        adbc: Any = dbapi.connect(str(path), autocommit=True)
         with adbc.cursor() as cursor:
             for pragma in (f"busy_timeout = {LOCK_TIMEOUT_SECONDS * 1000}", "journal_mode = WAL", "foreign_keys = ON"):
                 cursor.execute(f"PRAGMA {pragma}")
@@ -189,3 +190,9 @@ def _polars_type(type_: sa.types.TypeEngine[Any]) -> type[pl.DataType]:
         if isinstance(type_, ours):
             return theirs
     raise TypeError(f"no frame type for {type_!r}")
+
+
+def _arrow(frame: pl.DataFrame) -> Any:
+    """The frame in the Arrow types that the drivers know (no string views)."""
+    whole: Any = frame
+    return whole.to_arrow(compat_level=pl.CompatLevel.oldest())

@@ -64,7 +64,8 @@ def undone_digests(connection: Connection, profile: str) -> tuple[str, ...]:
 def facts_from_json(text: str) -> SourceFacts:
     """The facts of a source as they stand in the runs table."""
     raw: dict[str, Any] = json.loads(text)
-    return SourceFacts(**{**raw, "header": tuple(raw.get("header", ()))})
+    raw["header"] = tuple(raw.get("header", ()))
+    return SourceFacts(**raw)
 
 
 def _import_runs(connection: Connection, profile: str, statuses: tuple[str, ...]) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """The phone system as one thing to hold: where it is, ready to be opened, with the schema and the key that fit."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Store:
     keyring: Keyring
 
     @contextmanager
-    def open(self) -> Iterator[Connection]:
+    def open(self) -> Generator[Connection]:
         """A connection whose work is undone unless it commits."""
         with open_connection(self.url) as connection:
             yield connection

@@ -10,6 +10,11 @@ import sqlalchemy as sa
 
 METADATA: Final = sa.MetaData()
 
+
+def _of_user() -> sa.ForeignKey:
+    return sa.ForeignKey("users.id", ondelete="CASCADE")
+
+
 meta = sa.Table(
     "meta",
     METADATA,
@@ -33,7 +38,7 @@ extensions = sa.Table(
     "extensions",
     METADATA,
     sa.Column("number", sa.Text, primary_key=True),
-    sa.Column("user_id", sa.ForeignKey("users.id", ondelete="CASCADE"), unique=True),
+    sa.Column("user_id", sa.Integer, _of_user(), unique=True),
     sa.Column("kind", sa.Text, nullable=False, server_default="user"),
     sa.Column("automatic", sa.Boolean, nullable=False, server_default=sa.false()),
 )
@@ -49,7 +54,7 @@ resting_extensions = sa.Table(
 voicemail_boxes = sa.Table(
     "voicemail_boxes",
     METADATA,
-    sa.Column("user_id", sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("user_id", sa.Integer, _of_user(), primary_key=True),
     sa.Column("email", sa.Text, nullable=False, server_default=""),
 )
 
@@ -57,7 +62,7 @@ phonebook = sa.Table(
     "phonebook",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("user_id", sa.ForeignKey("users.id", ondelete="CASCADE")),
+    sa.Column("user_id", sa.Integer, _of_user()),
     sa.Column("position", sa.Integer, nullable=False, server_default="1"),
     sa.Column("display_name", sa.Text, nullable=False),
     *(
@@ -88,8 +93,8 @@ roles = sa.Table(
 user_roles = sa.Table(
     "user_roles",
     METADATA,
-    sa.Column("user_id", sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("role_id", sa.ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("user_id", sa.Integer, _of_user(), primary_key=True),
+    sa.Column("role_id", sa.Integer, sa.ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True),
 )
 
 devices = sa.Table(
@@ -98,7 +103,7 @@ devices = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("mac", sa.Text, unique=True),
-    sa.Column("user_id", sa.ForeignKey("users.id", ondelete="SET NULL"), index=True),
+    sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id", ondelete="SET NULL"), index=True),
     *(
         sa.Column(name, sa.Text, nullable=False, server_default="")
         for name in ("ip", "name", "number", "web_user", "web_password_fingerprint")
@@ -122,7 +127,7 @@ devices = sa.Table(
 import_records = sa.Table(
     "import_records",
     METADATA,
-    sa.Column("user_id", sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("user_id", sa.Integer, _of_user(), primary_key=True),
     sa.Column("profile", sa.Text, nullable=False, index=True),
     sa.Column("adopted", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("password_fingerprint", sa.Text, nullable=False, server_default=""),
@@ -152,7 +157,7 @@ runs = sa.Table(
 run_changes = sa.Table(
     "run_changes",
     METADATA,
-    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("login", sa.Text, nullable=False, index=True),
     sa.Column("action", sa.Text, nullable=False),
@@ -165,7 +170,7 @@ run_changes = sa.Table(
 run_issues = sa.Table(
     "run_issues",
     METADATA,
-    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("row", sa.Integer),
     sa.Column("line", sa.Integer),
@@ -178,7 +183,7 @@ run_issues = sa.Table(
 run_files = sa.Table(
     "run_files",
     METADATA,
-    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("expires", sa.Text, nullable=False),
     sa.Column("content", sa.LargeBinary, nullable=False),

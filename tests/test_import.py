@@ -1,0 +1,332 @@
+"""The import end to end on a real phone system, step by step as the administrator sees it."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from tasks.errors import SourceError, StaleError
+from tasks.store.tables import extensions, phonebook, users
+from tests.world import SEED, World, codes, counts, people
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_the_seed_becomes_a_user_with_extension_voicemail_phonebook_entry_and_pin(world: World) -> None:
+    world.imports(SEED.read_bytes())
+
+    user = world.users()["mmuster"]
+
+    assert (user["display_name"], user["extension"], user["profile"], user["adopted"]) == (
+        "Max Muster",
+        "345",
+        "users",
+        False,
+    )
+    assert [(entry["display_name"], entry["first_name"], entry["notes"]) for entry in user["phonebook"]] == [
+        ("Max Muster", "Max", "Sales Director")
+    ]
+    with world.connection() as connection:
+        stored = connection.read(sa.select(users.c.pin, users.c.password))
+    opened = world.store.keyring.open_series(stored["pin"], pl.Series(["mmuster"]), table="users", column="pin")
+    assert opened.to_list() == ["1234"]
+
+
+def test_a_second_import_of_the_same_file_changes_nothing_and_writes_only_its_run(world: World) -> None:
+    world.imports(SEED.read_bytes())
+    before = world.users()
+
+    report = world.imports(SEED.read_bytes())
+
+    assert counts(report) == {"unchanged": 1}
+    assert report.outcome is not None and report.outcome.status == "nothing"
+    assert world.users() == before
+    assert [run["status"] for run in world.runs()] == ["nothing", "applied"]
+
+
+def test_simulate_shows_the_plan_of_the_import_and_writes_nothing(world: World) -> None:
+    simulated = world.simulate(SEED.read_bytes())
+    assert world.users() == {} and world.runs() == []
+
+    imported = world.imports(SEED.read_bytes())
+
+    assert simulated.document()["changes"] == imported.document()["changes"]
+    assert simulated.plan.checksum == imported.plan.checksum
+
+
+def test_the_report_of_an_import_has_the_keys_of_the_contract(world: World) -> None:
+    document = world.imports(SEED.read_bytes()).document()
+
+    assert set(document) == {"profile", "run", "applied", "checksum", "held", "summary", "changes", "phones", "issues"}
+    assert document["applied"] is True and document["run"] == "run-001"
+    assert document["changes"][0]["fields"]["password"] == [None, "•••"]
+    json.dumps(document)
+
+
+def test_a_person_who_left_the_file_is_removed_in_sync_and_stays_in_upsert(world: World) -> None:
+    world.imports(people("a,A", "b,B", "c,C", "d,D"))
+
+    upsert = world.imports(people("a,A", "b,B", "c,C"), world.profile(mode="upsert"))
+    assert counts(upsert) == {"unchanged": 3} and set(world.users()) == {"a", "b", "c", "d"}
+
+    sync = world.imports(people("a,A", "b,B", "c,C"))
+    assert counts(sync) == {"remove": 1, "unchanged": 3} and set(world.users()) == {"a", "b", "c"}
+
+
+def test_an_empty_cell_clears_its_field_but_not_password_pin_and_automatic_extension(world: World) -> None:
+    header = "username,displayname,email,password,pin,phone"
+    world.imports(people("a,A,a@example.org,longenough,4321,", header=header))
+    fields = world.users()["a"]
+
+    report = world.imports(people("a,A,,,,", header=header))
+
+    assert report.document()["changes"][0]["fields"].keys() == {"email", "phonebook.email"}
+    assert world.users()["a"]["email"] == "" and world.users()["a"]["extension"] == fields["extension"] == "100"
+
+
+def test_a_column_that_the_file_does_not_have_changes_nothing(world: World) -> None:
+    world.imports(people("a,A,a@example.org", header="username,displayname,email"))
+
+    report = world.imports(people("a,A"))
+
+    assert counts(report) == {"unchanged": 1}
+    assert world.users()["a"]["email"] == "a@example.org"
+
+
+def test_an_emptied_explicit_extension_is_kept_and_becomes_automatic(world: World) -> None:
+    world.imports(people("a,A,222", header="username,displayname,phone"))
+
+    report = world.imports(people("a,A,", header="username,displayname,phone"))
+
+    assert report.document()["changes"][0]["fields"] == {"extension_automatic": [False, True]}
+    assert world.users()["a"]["extension"] == "222"
+    assert counts(world.imports(people("a,A,", header="username,displayname,phone"))) == {"unchanged": 1}
+
+
+def test_a_password_that_the_user_changed_is_not_set_back(world: World) -> None:
+    header = "username,displayname,password"
+    world.imports(people("a,A,fromthefile", header=header))
+    changed = world.store.keyring.seal("hisown-secret", table="users", row="a", column="password")
+    world.by_hand(sa.update(users).where(users.c.login == "a").values(password=changed))
+
+    assert counts(world.imports(people("a,A,fromthefile", header=header))) == {"unchanged": 1}
+    assert counts(world.imports(people("a,A,anotherfromfile", header=header))) == {"update": 1}
+
+
+def test_drift_is_found_a_field_changed_by_hand_is_updated_back(world: World) -> None:
+    world.imports(people("a,A"))
+    world.by_hand(sa.update(users).where(users.c.login == "a").values(display_name="By hand"))
+
+    report = world.imports(people("a,A"))
+
+    assert report.document()["changes"][0]["fields"] == {"display_name": ["By hand", "A"]}
+
+
+def test_fields_that_the_profile_does_not_map_are_left_alone(world: World) -> None:
+    world.imports(people("a,A"))
+    world.by_hand(sa.update(phonebook).values(notes="by hand"))
+
+    assert counts(world.imports(people("a,A"))) == {"unchanged": 1}
+
+
+def test_a_user_made_by_hand_is_adopted_and_only_released_when_missing(world: World) -> None:
+    world.by_hand(sa.insert(users).values(login="boss", display_name="The Boss"))
+
+    adopting = world.imports(people("boss,The Boss", "a,A"))
+    assert counts(adopting) == {"create": 1, "update": 1}
+    assert world.users()["boss"]["adopted"] is True
+
+    releasing = world.imports(people("a,A"))
+    assert counts(releasing) == {"release": 1, "unchanged": 1}
+    assert world.users()["boss"]["profile"] is None
+
+
+def test_a_user_of_another_profile_is_a_conflict_and_untouched(world: World) -> None:
+    world.imports(people("a,A"), world.profile("first"))
+
+    report = world.imports(people("a,Other"), world.profile("second"))
+
+    assert counts(report) == {"conflict": 1}
+    assert codes(report) == [(2, "username", "login-owned-elsewhere")]
+    assert world.users()["a"]["display_name"] == "A" and not report.plan.clean
+
+
+def test_a_rejected_row_neither_updates_nor_lets_its_record_be_removed(world: World) -> None:
+    header = "username,displayname,pin"
+    world.imports(people("a,A,1234", "b,B,1234", header=header))
+
+    report = world.imports(people("a,New,12", "b,B,1234", header=header))
+
+    assert counts(report) == {"unchanged": 1, "rejected": 1}
+    assert codes(report) == [(2, "pin", "pin-invalid")]
+    assert world.users()["a"]["display_name"] == "A"
+
+
+def test_a_row_without_a_login_lets_nobody_be_removed(world: World) -> None:
+    world.imports(people("a,A", "b,B"))
+
+    report = world.imports(people("a,A", ",Nobody"))
+
+    assert counts(report) == {"unchanged": 1, "rejected": 1, "protected": 1}
+    assert set(world.users()) == {"a", "b"}
+    assert (None, None, "login-unknown-no-removal") in codes(report)
+
+
+def test_two_rows_that_meet_in_one_login_are_both_rejected_and_both_named(world: World) -> None:
+    report = world.imports(people("Müller,A", "mller,B", "c,C"))
+
+    issues = [issue for issue in report.document()["issues"] if issue["code"] == "login-twice"]
+    assert [issue["row"] for issue in issues] == [2, 3]
+    assert "rows 2, 3" in issues[0]["message"]
+    assert set(world.users()) == {"c"}
+
+
+def test_a_login_is_lowered_and_cleaned_with_a_warning(world: World) -> None:
+    report = world.imports(people("JMüller,Jörg"))
+
+    assert codes(report) == [(2, "username", "login-cleaned")]
+    assert report.plan.clean and set(world.users()) == {"jmller"}
+
+
+@pytest.mark.parametrize("login", ["admin", "mobydick", "Admin"])
+def test_reserved_logins_are_rejected(world: World, login: str) -> None:
+    report = world.imports(people(f"{login},X", "a,A"))
+
+    assert (2, "username", "login-reserved") in codes(report) and set(world.users()) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("extension", "code"),
+    [("0", "extension-invalid"), ("012", "extension-invalid"), ("5", "extension-invalid"), ("1²3", "extension-invalid"),
+     ("*21", "extension-invalid"), ("110", "extension-reserved"), ("112", "extension-reserved")],
+)  # fmt: skip
+def test_an_extension_that_cannot_be_dialled_is_rejected(world: World, extension: str, code: str) -> None:
+    report = world.imports(people(f"a,A,{extension}", header="username,displayname,phone"))
+
+    assert codes(report) == [(2, "phone", code)] and world.users() == {}
+
+
+def test_two_rows_that_want_one_extension_are_both_named(world: World) -> None:
+    report = world.imports(people("a,A,200", "b,B,200", header="username,displayname,phone"))
+
+    assert codes(report) == [(2, "phone", "extension-twice"), (3, "phone", "extension-twice")]
+
+
+def test_explicit_claims_come_before_the_pool(world: World) -> None:
+    world.imports(people("a,A,", "b,B,100", "c,C,", header="username,displayname,phone"))
+
+    assert {login: user["extension"] for login, user in world.users().items()} == {"a": "101", "b": "100", "c": "102"}
+
+
+def test_an_extension_freed_by_a_removal_can_be_claimed_in_the_same_run_but_the_pool_leaves_it(world: World) -> None:
+    header = "username,displayname,phone"
+    world.imports(people("a,A,200", "b,B,100", "c,C,", header=header))
+
+    world.imports(people("b,B,200", "c,C,", "d,D,", header=header))
+
+    assert {login: user["extension"] for login, user in world.users().items()} == {"b": "200", "c": "101", "d": "102"}
+
+
+def test_two_people_may_swap_their_extensions(world: World) -> None:
+    header = "username,displayname,phone"
+    world.imports(people("a,A,200", "b,B,201", header=header))
+
+    report = world.imports(people("a,A,201", "b,B,200", header=header))
+
+    assert counts(report) == {"update": 2} and report.plan.clean
+    assert {login: user["extension"] for login, user in world.users().items()} == {"a": "201", "b": "200"}
+
+
+def test_an_explicit_claim_moves_an_automatic_number_with_a_warning(world: World) -> None:
+    header = "username,displayname,phone"
+    world.imports(people("a,A,", header=header))
+
+    report = world.imports(people("a,A,", "b,B,100", header=header))
+
+    assert codes(report) == [(3, "phone", "extension-moved")]
+    assert {login: user["extension"] for login, user in world.users().items()} == {"a": "101", "b": "100"}
+
+
+def test_a_rejected_row_keeps_its_extension_against_a_claim_in_the_same_run(world: World) -> None:
+    header = "username,displayname,phone,pin"
+    world.imports(people("a,A,200,1234", "b,B,201,1234", header=header))
+
+    report = world.imports(people("a,A,300,x", "b,B,200,1234", header=header))
+
+    assert codes(report) == [(2, "pin", "pin-invalid"), (3, "phone", "extension-taken")]
+    assert {login: user["extension"] for login, user in world.users().items()} == {"a": "200", "b": "201"}
+
+
+def test_an_extension_that_is_no_users_is_taken(world: World) -> None:
+    world.by_hand(sa.insert(extensions).values(number="700", kind="fax", automatic=False))
+
+    report = world.imports(people("a,A,700", header="username,displayname,phone"))
+
+    assert codes(report) == [(2, "phone", "extension-taken")] and world.users() == {}
+
+
+def test_roles_are_split_created_and_replaced_and_everyone_has_role_all(world: World) -> None:
+    header = "username;displayname;roles"
+    profile = world.profile(delimiter=";")
+    world.imports(people("a;A;Sales|Support, All", header=header), profile)
+    assert world.users()["a"]["roles"] == ["All", "Sales", "Support"]
+
+    assert counts(world.imports(people("a;A;support,SALES", header=header), profile)) == {"unchanged": 1}
+
+    world.imports(people("a;A;Boss", header=header), profile)
+    assert world.users()["a"]["roles"] == ["All", "Boss"]
+
+
+def test_a_new_user_without_a_pin_gets_a_random_one(world: World) -> None:
+    world.imports(people("a,A", "b,B"))
+
+    with world.connection() as connection:
+        stored = connection.read(sa.select(users.c.login, users.c.pin).order_by(users.c.login))
+    opened = world.store.keyring.open_series(stored["pin"], stored["login"], table="users", column="pin")
+    assert all(pin.isdecimal() and len(pin) == 6 for pin in opened.to_list())
+
+
+def test_filtered_rows_count_as_missing(world: World) -> None:
+    profile = world.profile(prefilter="return array_key_exists('displayName', $row);")
+    world.imports(people("a,A", "b,B"), profile)
+
+    report = world.imports(people("a,A", "b,"), profile)
+
+    assert counts(report) == {"remove": 1, "unchanged": 1, "filtered": 1}
+
+
+def test_a_header_without_the_login_column_stops_and_names_what_was_found(world: World) -> None:
+    with pytest.raises(SourceError, match=r"no column username.*Columns found: user, name"):
+        world.imports("user,name\na,A\n")
+
+
+def test_a_plan_made_before_the_phone_system_moved_is_stale(world: World) -> None:
+    from flows.order import as_function, make_plan, make_records
+    from tasks.apply import apply_plan
+
+    job = world.job(people("a,A"))
+    plan = make_plan(make_records(job, as_function), job, as_function)
+    world.by_hand(sa.insert(users).values(login="z", display_name="Z"))
+
+    with pytest.raises(StaleError):
+        apply_plan(plan, job.run, world.store, job.clock)
+    assert world.runs() == []
+
+
+def test_a_retried_apply_finds_its_own_run(world: World) -> None:
+    from flows.order import as_function, make_plan, make_records
+    from tasks.apply import apply_plan
+
+    job = world.job(people("a,A"))
+    plan = make_plan(make_records(job, as_function), job, as_function)
+    first = apply_plan(plan, job.run, world.store, job.clock)
+
+    again = apply_plan(plan, job.run, world.store, job.clock)
+
+    assert (again.run, again.status, again.finished) == (first.run, first.status, first.finished)
+    assert len(world.runs()) == 1
