@@ -124,7 +124,6 @@ class StructureEnvironment(SandboxedEnvironment):
         super().__init__(optimized=False, autoescape=False, finalize=_print)
         self.globals = {}
         self.filters = {name: self._paid(name, self.filters[name]) for name in FILTERS}
-        self.tests = {name: self.tests[name] for name in TESTS}
         self.filters |= {"handlebars_each": _each, "handlebars_walk": _walk, "handlebars_concat": _concat}
 
     def compile_row(self, source: str) -> Callable[[Context], Iterable[str]]:
