@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tasks.errors import StaleError
 from tasks.plan import Plan
+from tasks.retry import STORE
 from tasks.run import Outcome, Run
 from tasks.step import step
 from tasks.store.connection import Connection
@@ -68,4 +69,4 @@ def summary_of(run: dict[str, Any]) -> dict[str, int]:
     return json.loads(run["summary"])
 
 
-apply = step("apply", version=1, cached=False)(apply_plan)
+apply = step("apply", version=1, cached=False, retries=STORE)(apply_plan)

@@ -10,6 +10,7 @@ from typing import Final
 from tasks.errors import SourceError
 from tasks.output import Source, Text
 from tasks.profile import Profile
+from tasks.step import step
 
 CHUNK_BYTES: Final = 1 << 22
 
@@ -39,3 +40,6 @@ def transcode(data: bytes, encoding: str) -> bytes:
         )
     except UnicodeError as error:
         raise SourceError("encoding-wrong", f"The file is not {encoding}.") from error
+
+
+decode = step("decode", version=1, reads=("encoding",))(decode_text)

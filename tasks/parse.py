@@ -17,6 +17,7 @@ from tasks.output import LINE, ROW, Table, Text
 from tasks.parse_fast import read_whole
 from tasks.parse_tolerant import Reading, read_lines
 from tasks.profile import Profile
+from tasks.step import step
 
 MENDED_COLUMNS: Final = ("row", "code", "message")
 BREAKS_THE_END: Final = ("too-few-cells", "enclosure-not-closed")
@@ -77,3 +78,6 @@ def _last_is_broken(reading: Reading) -> bool:
 def _rejected(malformed: pl.DataFrame) -> pl.DataFrame:
     unknown = pl.lit(None, dtype=pl.String)
     return malformed.select(ROW, LINE, outcome=pl.lit("rejected", dtype=pl.String), login=unknown)
+
+
+parse = step("parse", version=1, reads=("delimiter", "line_separator", "enclosure", "escape"))(parse_csv)

@@ -48,7 +48,8 @@ def wanted_phones(modules: Modules, users: pl.DataFrame, keyring: Keyring, colum
     """
     parts: list[pl.DataFrame] = []
     issues: list[pl.DataFrame] = [no_issues()]
-    kinds = tuple(kind for module, kind in MODULE_KINDS.items() if module in modules.frames)
+    spoken_of = [module for module in MODULE_KINDS if module in modules.frames and not _is_untouched(module, modules)]
+    kinds = tuple(MODULE_KINDS[module] for module in spoken_of)
     for module, kind in MODULE_KINDS.items():
         rendered = modules.frames.get(module)
         if rendered is None:
@@ -67,6 +68,11 @@ def wanted_phones(modules: Modules, users: pl.DataFrame, keyring: Keyring, colum
 def vendor_of(mac: pl.Expr, vendors: dict[str, str]) -> pl.Expr:
     """The vendor by the prefix of a clean MAC; "Phone" for an unknown one."""
     return mac.str.head(6).replace_strict(vendors, default="Phone", return_dtype=pl.String)
+
+
+def _is_untouched(module: str, modules: Modules) -> bool:
+    """Decision 18: no `phonemac` column in the file, and the phones stay as they are."""
+    return module == "ipphone" and f"ipphone.{PHONE_TEXTS['mac']}" in modules.untouched
 
 
 def _devices(rendered: pl.DataFrame, module: str, kind: str) -> pl.DataFrame:

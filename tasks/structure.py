@@ -28,6 +28,7 @@ from tasks.rendering.places import Place, Records, field_reads, fields_of_text, 
 from tasks.rendering.rendered import FAILED_SCHEMA, Rendered, Schemas, schema_of
 from tasks.rendering.template import Reads, Template
 from tasks.rendering.tolerant_json import read_json
+from tasks.step import step
 
 if TYPE_CHECKING:
     from tasks.rendering.rows import RowTemplate
@@ -45,13 +46,21 @@ def render_structure_rows(table: Table, profile: Profile) -> Modules:
     """
     structure = compile_structure(profile.structure)
     names = Names(column for column in table.frame.columns if not column.startswith("#"))
+    # The mapping is made of structures, so it is imported where a structure meets its variables.
+    from tasks.mapping import mapping_of
+
+    mapping, header = mapping_of(profile), Names(table.facts.header)
+
+    def present(name: str) -> bool:
+        return mapping.is_present(name, header)
+
     rendered = structure.render(table.frame, names)
     warnings = issue_frame([*structure.warnings, *_issues_of_names(structure, names)])
     failed = issues_of_rows(rendered.failed, None, "structure-failed", pl.col("message"))
     return Modules(
         frames=rendered.frames,
         facts=table.facts,
-        untouched=untouched_fields(structure, lambda name: names.find(name) is not None),
+        untouched=untouched_fields(structure, present),
         issues=pl.concat([table.issues, warnings, failed]),
         aside=pl.concat([table.aside, _set_aside(structure, table.frame, rendered.failed, names)]),
     )
@@ -196,3 +205,6 @@ def _set_aside(structure: Structure, frame: pl.DataFrame, failed: pl.DataFrame, 
     login = cleaned_login(pl.lit(structure.render_login(rows, names)))
     found = rows.select(ROW, LINE, outcome=pl.lit("rejected"), login=login)
     return found.with_columns(login=pl.when(pl.col("login") != "").then("login"))
+
+
+render_structure = step("render-structure", version=1, reads=("structure", "variables"))(render_structure_rows)
