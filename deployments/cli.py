@@ -25,9 +25,8 @@ EXIT_HELD: Final = 4
 def main() -> None:
     """The entry point: wrong use is exit 2, every expected failure its own code, never a traceback."""
     try:
-        rollcall(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        # Outside its standalone mode click returns the code of an Exit instead of raising it.
+        sys.exit(rollcall(standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(2)

@@ -60,6 +60,10 @@ class Keyring:
         """
         return Keyring(self._key(bytes.fromhex(key_id)).secret)
 
+    def cache_facts(self) -> dict[str, str]:
+        """What a cached output depends on: which key, never the key."""
+        return {"key": self.key_id}
+
     def derive(self, purpose: str) -> bytes:
         """The sub-key of 32 bytes for a purpose."""
         return self._current.derive(purpose)

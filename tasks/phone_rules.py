@@ -59,10 +59,16 @@ def wanted_phones(modules: Modules, users: pl.DataFrame, keyring: Keyring, colum
         parts.append(judged)
         issues += found
     frame = pl.concat(parts) if parts else pl.DataFrame(schema=PHONE_SCHEMA)
-    prints = keyring.fingerprint_series(frame["login"], "web_password", frame["web_password"])
+    prints = fingerprints(keyring, frame["login"], "web_password", frame["web_password"])
     return WantedPhones(
         frame.with_columns(web_password_fingerprint=prints).select(PHONE_SCHEMA.names()), kinds, pl.concat(issues)
     )
+
+
+def fingerprints(keyring: Keyring, logins: pl.Series, field: str, values: pl.Series) -> pl.Series:
+    """Keyed fingerprints as hexadecimal text, "" where there is no value."""
+    given = values.to_frame("value").select(pl.when(pl.col("value") != "").then("value")).to_series()
+    return keyring.fingerprint_series(logins, field, given).bin.encode("hex").fill_null("")
 
 
 def vendor_of(mac: pl.Expr, vendors: dict[str, str]) -> pl.Expr:

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from tasks.errors import Problem, ProfileError, WrongUseError
 from tasks.expression.compiled import compile_expression
 from tasks.expression.errors import ExpressionError
-from tasks.profile import Profile
+from tasks.profile import Brakes, Profile
 from tasks.settings import Settings
 from tasks.structure import StructureError, compile_structure
 
@@ -145,7 +145,7 @@ def _problem(document: Any, detail: ErrorDetails) -> Problem:
     line, column = _place(document, location)
     name = ".".join(str(part) for part in location)
     if detail["type"] == "extra_forbidden":
-        known = [*Profile.model_fields, *Profile.model_fields["brakes"].default.model_fields_set]
+        known = [*Profile.model_fields, *Brakes.model_fields]
         near = get_close_matches(str(location[-1]), [key for key in known if key != "name"], n=1)
         hint = f"did you mean `{near[0]}`?" if near else "remove it"
         return Problem(f"`{name}` is not a setting of a profile; {hint}", line, column)

@@ -12,13 +12,13 @@ from pydantic import ValidationError
 from tasks.issue import ISSUE_SCHEMA, issues_of_rows
 from tasks.keyring import Keyring
 from tasks.login import LOGIN_KEY, cleaned_login, login_fault
+from tasks.mapping import mapping_of
 from tasks.names import Names
 from tasks.output import ASIDE_SCHEMA, LINE, ROW, Modules
-from tasks.phone_rules import wanted_phones
+from tasks.phone_rules import fingerprints, wanted_phones
 from tasks.profile import Profile
 from tasks.records import Records
 from tasks.step import step
-from tasks.structure import compile_structure
 from tasks.user import (
     IDENTITY_FIELDS,
     NAMES_OF_THE_ROLE_OF_EVERYONE,
@@ -63,11 +63,19 @@ def validate_modules(modules: Modules, profile: Profile, keyring: Keyring) -> Re
 
 
 def columns_behind_fields(modules: Modules, profile: Profile) -> dict[str, str]:
-    """The one CSV column or variable behind each field ("module.key"), or else the field's own key."""
-    names = Names((*profile.variables, *modules.facts.header))
+    """The one CSV column or variable that each field ("module.field") prints, or else the field's own key."""
+    mapping = mapping_of(profile)
+    names = Names((*mapping.variables, *modules.facts.header))
+    constants = {name for name, variable in mapping.variables.items() if variable.constant}
+    reads = {field: read - constants for field, read in mapping.structure.field_reads.items()}
     found: dict[str, str] = {}
-    for field, reads in compile_structure(profile.structure).field_reads.items():
-        behind = sorted({names.find(name) or name for name in reads})
+    for field, read in reads.items():
+        module = field.partition(".")[0]
+        # What every field of a module reads is the condition around it, not what the field prints.
+        shared = frozenset[str].intersection(
+            *(other for name, other in reads.items() if name.partition(".")[0] == module)
+        )
+        behind = sorted({names.find(name) or name for name in (read - shared or read)})
         found[field] = behind[0] if len(behind) == 1 else field.rpartition(".")[2]
     return found
 
@@ -214,7 +222,7 @@ def issues_of_value_twice(rows: pl.DataFrame, name: str, column: str, code: str)
 
 def _with_fingerprints(kept: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
     return kept.with_columns(
-        keyring.fingerprint_series(kept["login"], field, kept[field]).alias(f"{field}_fingerprint")
+        fingerprints(keyring, kept["login"], field, kept[field]).alias(f"{field}_fingerprint")
         for field in SECRET_FIELDS
     )
 

@@ -151,7 +151,7 @@ def test_follow_me_times_are_seconds_from_0_to_999(world: World) -> None:
     header = "username,displayname,phonemac,inttimeout,extdelay"
     report = world.imports(people(f"a,A,{MAC},20,5", "b,B,000413000001,1000,x", header=header))
 
-    assert codes(report) == [(3, "extdelay", "follow-me-invalid"), (3, "inttimeout", "follow-me-invalid")]
+    assert codes(report) == [(3, "inttimeout", "follow-me-invalid"), (3, "extdelay", "follow-me-invalid")]
     with world.connection() as connection:
         row = connection.read(sa.select(devices.c.internal_timeout_seconds, devices.c.external_delay_seconds))
     assert row.rows() == [(20, 5)]

@@ -1,4 +1,4 @@
-"""A phone system to test against: real SQLite (or PostgreSQL), real steps as plain functions, CSV text in, users out."""
+"""A phone system to test against: a real database, real steps as plain functions, CSV text in, users out."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,0 +1,165 @@
+"""What an administrator types, and what wrong use gets: one clear text, the exit code of the contract, no traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PrefectServer
+from tests.world import SEED, TEMPLATE
+
+SCRIPT = "from deployments.cli import main; main()"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a profile in it, and a state folder of its own."""
+    monkeypatch.setenv("ROLLCALL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ROLLCALL_PROFILES", str(tmp_path / "profiles"))
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "staff.yaml").write_text(TEMPLATE.read_text("utf-8"), "utf-8")
+    return tmp_path
+
+
+def rollcall(*words: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a process of its own."""
+    command = [sys.executable, "-c", SCRIPT, *words]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+
+
+def profile_with(place: Path, old: str, new: str) -> None:
+    file = place / "profiles" / "staff.yaml"
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), "utf-8")
+
+
+def test_the_seed_is_imported_through_the_flow_and_the_second_run_has_nothing_to_do(
+    place: Path, prefect_server: PrefectServer
+) -> None:
+    first = rollcall("import", "staff", str(SEED), "--json")
+    second = rollcall("import", "staff", str(SEED))
+
+    assert first.returncode == 0 and first.stderr == ""
+    assert json.loads(first.stdout)["summary"]["create"] == 1
+    assert second.returncode == 0 and "nothing to do: 0 create, 0 update, 0 remove, 1 unchanged" in second.stdout
+    assert [run["status"] for run in json.loads(rollcall("runs", "--json").stdout)] == ["nothing", "applied"]
+    assert json.loads(rollcall("users", "--json").stdout)[0]["extension"] == "345"
+    assert json.loads(rollcall("phones", "--json").stdout) == []
+    run = json.loads(first.stdout)["run"]
+    assert "Sales Director" in rollcall("show", run).stdout
+    assert "create" in rollcall("show", "--login", "mmuster").stdout
+
+
+def test_a_rejected_row_is_exit_1_and_named(place: Path) -> None:
+    (place / "users.csv").write_text("username,displayname,phone\na,A,012\nb,B,\n")
+
+    found = rollcall("simulate", "staff", str(place / "users.csv"))
+
+    assert found.returncode == 1
+    assert "extension-invalid" in found.stdout and "found “012”" in found.stdout
+    assert "1 create, 0 update, 0 remove, 0 unchanged, 1 rejected" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["simulate", "stuff", "x.csv"], 2, "Did you mean staff?"),
+        (["simulate", "staff"], 2, "name the CSV file after the profile"),
+        (["simulate", "staff", "missing.csv"], 3, "There is no file missing.csv"),
+        (["simulate", "nowhere/p.yaml", "x.csv"], 2, "There is no profile file nowhere/p.yaml"),
+        (["show", "nothing"], 2, "There is no run nothing"),
+        (["show"], 2, "Name a run"),
+        (["show", "--login", "nobody"], 2, "No run ever changed nobody"),
+        (["new", "../evil"], 2, "is no name for a profile"),
+        (["new", "staff"], 2, "exists already"),
+        (["new", "x", "--delimiter", "ab"], 2, "expected one character"),
+        (["import", "staff", "x.csv", "--plan", "p", "--approve", "c"], 2, "not both"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_wrong_use_gets_one_clear_text_and_no_traceback(place: Path, words: list[str], code: int, text: str) -> None:
+    found = rollcall(*words)
+
+    assert found.returncode == code and text in found.stderr
+    assert "Traceback" not in found.stderr + found.stdout
+
+
+def test_with_json_a_failure_is_an_object(place: Path) -> None:
+    found = rollcall("simulate", "stuff", "x.csv", "--json")
+
+    assert json.loads(found.stdout)["error"]["code"] == "profile-unknown"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "texts"),
+    [
+        ("mode: sync", "mood: sync", ["line 8, column 1", "`mood` is not a setting of a profile; did you mean `mode`?"]),
+        ("mode: sync", "mode: sink", ["line 8, column 1", "'sync' or 'upsert'"]),
+        ("type: upload", "type: url", ["there is no url"]),
+        ("return true;", "return tru(;", ["line 23, column 12", "^"]),
+        ('return $row["job"];', 'return sytem("job");', ["variables.job", "sytem() is unknown", "^"]),
+        ('"003use_name":', '"003use_name"', ["structure", "^"]),
+        ("brakes:\n", "brakes:\n  remove_procent: 3\n", ["did you mean `remove_percent`?"]),
+        ("title: Users from CSV", "title: [", ["this is not YAML"]),
+    ],
+)
+def test_a_bad_profile_is_exit_2_with_file_line_column_and_caret(place: Path, old: str, new: str, texts: list[str]) -> None:
+    profile_with(place, old, new)
+
+    found = rollcall("check", "staff")
+
+    assert found.returncode == 2 and "staff.yaml" in found.stderr
+    assert [text for text in texts if text not in found.stderr] == [], found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_all_problems_of_a_profile_come_at_once(place: Path) -> None:
+    profile_with(place, "return true;", "return tru(;")
+    profile_with(place, 'return $row["job"];', "return sytem(1);")
+
+    found = rollcall("check", "staff")
+
+    assert "prefilter" in found.stderr and "variables.job" in found.stderr
+
+
+def test_new_writes_the_template_with_its_comments_and_check_finds_it_valid(place: Path) -> None:
+    made = rollcall("new", "branch", "--delimiter", ";", "--encoding", "windows-1252")
+
+    text = (place / "profiles" / "branch.yaml").read_text("utf-8")
+    assert made.returncode == 0 and "# Which rows are imported" in text and "encoding: windows-1252" in text
+    assert rollcall("check", "branch").returncode == 0
+    assert "branch" in rollcall("profiles").stdout
+
+
+def test_the_seeds_optional_settings_work_pasted_verbatim(place: Path) -> None:
+    seed = Path(__file__).parent / "seed-profile.yaml"
+    (place / "profiles" / "seed.yaml").write_text(seed.read_text("utf-8"), "utf-8")
+
+    found = rollcall("simulate", "seed", str(SEED), "--json")
+
+    document = json.loads(found.stdout)
+    assert found.returncode == 0, found.stdout
+    assert document["changes"][0]["fields"]["phonebook.notes"] == [None, "Sales Director"]
+    assert document["changes"][0]["fields"]["phonebook.first_name"] == [None, "Max"]
+
+
+def test_a_saved_plan_is_applied_exactly_or_refused_as_stale(place: Path, prefect_server: PrefectServer) -> None:
+    plan = place / "plan.json"
+    assert rollcall("simulate", "staff", str(SEED), "--save", str(plan)).returncode == 0
+    assert "12ab34cd56" not in plan.read_text()
+
+    applied = rollcall("import", "staff", str(SEED), "--plan", str(plan), "--json")
+    stale = rollcall("import", "staff", str(SEED), "--plan", str(plan), "--json")
+
+    assert applied.returncode == 0 and json.loads(applied.stdout)["applied"] is True
+    assert stale.returncode == 5 and json.loads(stale.stdout)["error"]["code"] == "plan-stale"
+
+
+def test_nouns_and_steps_leave_prefect_out(place: Path) -> None:
+    script = "import sys, flows.order, deployments.cli, tasks.parse, tasks.store.store; sys.exit('prefect' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
