@@ -7,6 +7,7 @@ cells afterwards. So nothing is lost, and the reader knows one dialect only.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import polars as pl
@@ -22,17 +23,21 @@ CONTROL_BYTES: Final = (*range(1, 9), 11, 12, *range(14, 32), 127)
 class Canonical:
     """A text in the canonical dialect.
 
-    `restore` maps each stand-in to what stood in its place; `spares` are two more characters that the text does not
-    hold; `lines_before` counts the `sep=` line that was taken away.
+    `restore` maps each stand-in to what stood in its place; `lines_before` counts the `sep=` line that was taken away.
     """
 
     data: bytes
     delimiter: str
     enclosure: str | None
     restore: dict[str, str] = field(default_factory=dict[str, str])
-    spares: tuple[str, str] = ("\x1e", "\x1f")
     issues: tuple[Issue, ...] = ()
     lines_before: int = 0
+
+    @cached_property
+    def spares(self) -> tuple[str, str]:
+        """Two more characters that the text does not hold."""
+        stand_ins = StandIns(self.data, "".join([self.delimiter, self.enclosure or "", *self.restore]))
+        return stand_ins.spare(), stand_ins.spare()
 
     def restored(self, column: pl.Expr) -> pl.Expr:
         """A column with its stand-ins put back."""
@@ -40,9 +45,9 @@ class Canonical:
 
     def restored_text(self, text: str) -> str:
         """A text with its stand-ins put back."""
-        return (
-            re.sub("|".join(map(re.escape, self.restore)), lambda m: self.restore[m[0]], text) if self.restore else text
-        )
+        if not self.restore:
+            return text
+        return re.sub("|".join(map(re.escape, self.restore)), lambda match: self.restore[match[0]], text)
 
 
 OTHER_LINE_ENDS: Final = Issue(
@@ -96,7 +101,6 @@ def canonicalise(data: bytes, dialect: Dialect) -> Canonical:
         delimiter,
         enclosure,
         restore=stand_ins.restore,
-        spares=(stand_ins.spare(), stand_ins.spare()),
         issues=issues,
         lines_before=1 if dialect.start else 0,
     )
@@ -118,7 +122,7 @@ def _without_escapes(data: bytes, marks: tuple[str, str | None], stand_ins: Stan
 def _with_unix_line_ends(
     data: bytes, dialect: Dialect, marks: tuple[str, str | None], stand_ins: StandIns
 ) -> tuple[bytes, tuple[Issue, ...]]:
-    returns = data.count(b"\r")
+    returns = data.count(b"\r") if b"\r" in data else 0
     if not returns and dialect.line_separator in {"auto", "unix"}:
         return data, ()
     pairs, feeds = data.count(b"\r\n"), data.count(b"\n")

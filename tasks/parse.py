@@ -80,4 +80,4 @@ def _rejected(malformed: pl.DataFrame) -> pl.DataFrame:
     return malformed.select(ROW, LINE, outcome=pl.lit("rejected", dtype=pl.String), login=unknown)
 
 
-parse = step("parse", version=1, reads=("delimiter", "line_separator", "enclosure", "escape"))(parse_csv)
+parse = step("parse", version=2, reads=("delimiter", "line_separator", "enclosure", "escape"))(parse_csv)

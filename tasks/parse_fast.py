@@ -1,7 +1,8 @@
 """The fast way through a CSV: polars, believed only when its answer adds up.
 
-polars pads a short row, and keeps an enclosure in the middle of a cell, without a word. But it fails on a long row, so
-when delimiters outside cells = rows x (columns - 1), no row was short; and an enclosure out of place shows in a cell.
+polars fails on a long row; but it pads a short one, and keeps an enclosure in the middle of a cell, without a word. The
+lengths tell: bytes of the body = bytes of the cells + delimiters + line ends + enclosures that were taken away. What is
+lacking is a delimiter of a short row, or an enclosure that was left in a cell. So no cell need be looked at.
 """
 
 import re
@@ -16,6 +17,7 @@ from tasks.lines import body_lines
 from tasks.output import LINE, ROW
 
 SURPLUS: Final = "#surplus"
+NO_BREAKS: Final = pl.Series([0], dtype=pl.Int64)
 BLANK_LINE: Final = re.compile(rb"\n\r?(?=\n)")
 
 
@@ -25,19 +27,24 @@ def read_whole(text: Canonical, header: Header) -> pl.DataFrame | None:
     Shape: `#row`, `#line`, one String column a name.
     """
     cells = read_cells(text, header, text.data, header.lines - text.lines_before)
-    if cells is None:
+    if cells is None or (header.trailing and (cells[SURPLUS] != "").any()):
         return None
-    inner = _line_breaks_inside(text, header, cells)
-    empty = cells.select(pl.all_horizontal(pl.all() == "")).to_series()
-    blank = _count_blank_lines(text.data, header.end) if empty.any() else 0
-    if inner is None or blank not in {0, empty.sum()} or (blank and inner.sum()):
+    enclosed = text.enclosure is not None and text.data.find(text.enclosure.encode(), header.end) >= 0
+    breaks = _line_breaks_inside(text, header, cells) if enclosed else NO_BREAKS
+    if breaks is None:
         return None
-    if not _adds_up(text, header, cells, records=cells.height - blank):
+    lacking = _lacking_bytes(text, header, cells, breaks)
+    empty = pl.all_horizontal(pl.all() == "") if lacking or header.width == 1 else pl.lit(False)
+    blank_lines = cells.select(empty.sum()).item()
+    if blank_lines and (breaks.sum() or _count_blank_lines(text.data, header.end) != blank_lines):
+        return None
+    lacking -= blank_lines * (header.width - 1)
+    if lacking and not (text.enclosure and _all_are_doubled(text, header, cells, lacking)):
         return None
     row = pl.int_range(2, pl.len() + 2, dtype=pl.Int64)
-    before = pl.lit(inner).cum_sum().shift(1, fill_value=0) if inner.sum() else 0
+    before = pl.lit(breaks).cum_sum().shift(1, fill_value=0) if breaks.sum() else 0
     frame = cells.select(row.alias(ROW), (row + header.lines - 1 + before).alias(LINE), *header.names)
-    return frame.filter(~empty) if blank else frame
+    return frame.filter(~cells.select(empty).to_series()) if blank_lines else frame
 
 
 def read_cells(text: Canonical, header: Header, data: bytes, skip_lines: int) -> pl.DataFrame | None:
@@ -63,7 +70,7 @@ def _line_breaks_inside(text: Canonical, header: Header, cells: pl.DataFrame) ->
     """How many line breaks each row holds in its cells; None where rows and line breaks do not make the lines."""
     lines = text.data.count(b"\n", header.end) + (len(text.data) > header.end and not text.data.endswith(b"\n"))
     if lines == cells.height:
-        return pl.Series([0], dtype=pl.Int64)
+        return NO_BREAKS
     counts = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True).cast(pl.Int64))
     inside = cells.select(inside=counts)["inside"]
     return inside if inside.sum() + cells.height == lines else None
@@ -75,28 +82,33 @@ def _count_blank_lines(data: bytes, start: int) -> int:
     return len(BLANK_LINE.findall(data, max(start - 1, 0)))
 
 
-def _adds_up(text: Canonical, header: Header, cells: pl.DataFrame, records: int) -> bool:
-    """True where every delimiter and every enclosure of the text is accounted for."""
-    mark = text.enclosure
-    delimiters = text.data.count(text.delimiter.encode(), header.end)
-    if mark and text.data.find(mark.encode(), header.end) >= 0:
-        delimiters -= _count_in_cells(cells, text.delimiter)
-        if _count_in_cells(cells, mark) and not _enclosures_are_doubled(text, header, cells, mark):
-            return False
-    surplus = header.trailing and (cells[SURPLUS] != "").any()
-    return not surplus and delimiters == records * (header.width - 1)
+def _lacking_bytes(text: Canonical, header: Header, cells: pl.DataFrame, breaks: pl.Series) -> int:
+    """How many delimiters the rows lack, and enclosures the cells kept, taken together."""
+    size = len(text.data) - header.end
+    ends = cells.height - (size > 0 and not text.data.endswith(b"\n")) + _carriages_at_ends(text, header, cells, breaks)
+    in_cells = _sum(cells, pl.all().str.len_bytes())
+    enclosures = text.data.count(text.enclosure.encode(), header.end) if text.enclosure else 0
+    return in_cells + cells.height * (header.width - 1) + ends + enclosures - size
 
 
-def _count_in_cells(cells: pl.DataFrame, character: str) -> int:
-    counts = pl.all().str.count_matches(character, literal=True).cast(pl.Int64).sum()
-    return cells.select(pl.sum_horizontal(counts)).item()
+def _carriages_at_ends(text: Canonical, header: Header, cells: pl.DataFrame, breaks: pl.Series) -> int:
+    if b"\r" not in text.data:
+        return 0
+    inside = _sum(cells, pl.all().str.count_matches("\r\n", literal=True)) if breaks.sum() else 0
+    return text.data.count(b"\r\n", header.end) - inside
 
 
-def _enclosures_are_doubled(text: Canonical, header: Header, cells: pl.DataFrame, mark: str) -> bool:
-    """True where each row with an enclosure in a cell stands on one line and is written as it must be."""
+def _sum(cells: pl.DataFrame, numbers: pl.Expr) -> int:
+    return cells.select(pl.sum_horizontal(numbers.cast(pl.Int64).sum())).item()
+
+
+def _all_are_doubled(text: Canonical, header: Header, cells: pl.DataFrame, kept: int) -> bool:
+    """True where the cells keep so many enclosures, each written as it must be in a row on one line."""
+    mark = text.enclosure or ""
     pattern = Grammar(text.delimiter, mark).line_pattern(header.width, header.trailing)
-    lines = body_lines(text, header)
-    if pattern is None or len(lines) != cells.height:
+    if pattern is None or _sum(cells, pl.all().str.count_matches(mark, literal=True)) != kept:
         return False
+    lines = body_lines(text, header)
     suspect = cells.select(pl.any_horizontal(pl.all().str.contains(mark, literal=True))).to_series()
-    return lines.filter(suspect).str.strip_suffix(text.spares[1]).str.contains(pattern).all()
+    records = lines.filter(suspect) if len(lines) == cells.height else lines.clear()
+    return not records.is_empty() and records.str.strip_suffix(text.spares[1]).str.contains(pattern).all()

@@ -33,7 +33,7 @@ def parsed(data: bytes, **dialect: str):
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_what_the_csv_module_writes_reads_back_equal(data: st.DataObject) -> None:
     delimiter, enclosure = data.draw(
         st.lists(st.one_of(st.sampled_from(",;\t|\"'"), MARKS), min_size=2, max_size=2, unique=True)
@@ -83,7 +83,7 @@ LINES = st.lists(
 @given(
     st.sampled_from(["a,b,c", "a,b,c,", '"a" , b,c', "a"]), LINES, st.sampled_from(["\n", "\r\n", "\r"]), st.booleans()
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_fast_way_and_the_tolerant_way_agree(header: str, lines: list[str], end: str, ended: bool) -> None:
     text = canonicalise((end.join([header, *lines]) + end * ended).encode(), Dialect(",", '"'))
     head = read_header(text)
@@ -96,7 +96,7 @@ def test_the_fast_way_and_the_tolerant_way_agree(header: str, lines: list[str], 
 
 
 @given(st.sampled_from(["a,b,c", "a;b", "a"]), LINES, st.sampled_from(["\n", "\r\n", "\r"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_each_record_is_a_row_or_an_error(header: str, lines: list[str], end: str) -> None:
     table = parsed(end.join([header, *lines]).encode(), delimiter="auto", enclosure="auto")
 
@@ -110,7 +110,7 @@ def test_each_record_is_a_row_or_an_error(header: str, lines: list[str], end: st
 
 @given(st.binary(max_size=200), st.sampled_from(["auto", ","]), st.sampled_from(["auto", '"', "none"]))
 @example(b"\xef\xbb\xbf", "auto", "auto")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_text_parses_or_raises_our_error(data: bytes, delimiter: str, enclosure: str) -> None:
     text = data.decode("utf-8", "replace").replace("\0", "")
     try:
