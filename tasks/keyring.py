@@ -8,7 +8,7 @@ older keys still open what they closed. No key, and no value, ever appears in a 
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -60,8 +60,8 @@ class Keyring:
         """
         return Keyring(self._key(bytes.fromhex(key_id)).secret)
 
-    def cache_facts(self) -> dict[str, str]:
-        """What a cached output depends on: which key, never the key."""
+    def cache_facts(self) -> Mapping[str, object]:
+        """What a cache key covers of a keyring that a step is given: which key it seals and fingerprints with."""
         return {"key": self.key_id}
 
     def derive(self, purpose: str) -> bytes:

@@ -14,6 +14,7 @@ from prefect.context import TaskRunContext
 from prefect.transactions import get_transaction
 from prefect.utilities.annotations import opaque, quote
 
+from tasks.artifacts import show_output
 from tasks.cache_policy import LineagePolicy, ResultStorage, ShelfStorage
 from tasks.errors import TransientSourceError
 from tasks.output import Output
@@ -44,6 +45,7 @@ def make_task(function: Callable[..., Any], conduct: "Conduct", settings: Settin
         persist_result=conduct.cached,
         result_serializer=SealedSerializer(),
         cache_result_in_memory=False,
+        on_completion=[functools.partial(show_output, conduct.artifact_key)],
     )
     # Prefect accepts only blocks that its server knows; a shelf belongs to this machine's settings.
     made.result_storage = ResultStorage.of(result_shelf(settings)) if conduct.cached else None

@@ -60,6 +60,10 @@ class Profile(BaseModel):
     structure: str
     pool_start: Annotated[int, Field(ge=10, description="first number the pool of extensions gives out")] = 100
     brakes: Brakes = Brakes()
+    preview: Literal["rows", "counts"] = Field(
+        default="rows",
+        description="what Prefect's UI shows of each step: first rows of harmless columns, or only counts",
+    )
 
     @model_validator(mode="after")
     def _url_belongs_to_type_url(self) -> Self:

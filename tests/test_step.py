@@ -1,16 +1,124 @@
 """Steps as tasks of a real flow on a real server: what is cached, what runs again, what is retried."""
 
+import asyncio
+import json
+import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
+import polars as pl
 import pytest
+from conftest import PrefectServer
 
-from tasks.output import Output
-from tasks.step import step
+from tasks.errors import SourceError, TransientSourceError, WrongUseError
+from tasks.output import Output, Source, SourceFacts, Table, Text
+from tasks.profile import Profile
+from tasks.redact import RedactedError
+from tasks.retry import RetryPolicy
+from tasks.step import Step, step
+
+PROFILE = Profile(title="Users", structure='{"identity": [{"003use_name": "{{{username}}}"}]}')
+SOURCE = Source(data=b"username\nmmuster\nerika\n", facts=SourceFacts(name="users.csv", digest="d1"))
+STEPS = ("decode", "parse", "prefilter")
 
 
-def make_nothing() -> Output:
-    return Output()
+def decode_bytes(source: Source, profile: Profile) -> Text:
+    return Text(data=source.data.decode(profile.encoding).encode(), facts=source.facts)
+
+
+def parse_lines(text: Text, profile: Profile) -> Table:
+    header, *lines = text.data.decode().split()
+    frame = pl.DataFrame({"#row": range(2, len(lines) + 2), header: lines})
+    return Table(frame=frame, facts=text.facts)
+
+
+def keep_others(table: Table, profile: Profile) -> Table:
+    return Table(frame=table.frame.filter(pl.col("username") != profile.prefilter), facts=table.facts)
+
+
+decode = step("decode", version=1, reads=("encoding",))(decode_bytes)
+parse = step("parse", version=1, reads=("delimiter",))(parse_lines)
+prefilter = step("prefilter", version=1, reads=("prefilter",))(keep_others)
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """A run of a flow, as Prefect's API tells it; `output` is what the flow made, or the error it raised."""
+
+    id: UUID
+    output: Any
+
+    def states(self) -> dict[str, str]:
+        """The last state of each task by the task run's name, once the server has recorded them."""
+        return {name: state for name, (state, _) in self._task_runs().items()}
+
+    def messages(self) -> dict[str, str]:
+        """What each state says."""
+        return {name: message for name, (_, message) in self._task_runs().items()}
+
+    def _task_runs(self) -> dict[str, tuple[str, str]]:
+        from prefect.client.orchestration import get_client
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+        which = FlowRunFilter(id=FlowRunFilterId(any_=[self.id]))
+        with get_client(sync_client=True) as client:
+            for _ in range(100):
+                found = client.read_task_runs(flow_run_filter=which)
+                if found and all(run.state and run.state.is_final() for run in found):
+                    return {run.name: (run.state.name or "", run.state.message or "") for run in found if run.state}
+                time.sleep(0.1)
+        raise TimeoutError("the server did not record the task runs")
+
+    def artifacts(self) -> Mapping[str, Any]:
+        """The artifacts of the run by key."""
+        from prefect.client.orchestration import get_client
+        from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+        which = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[self.id]))
+        with get_client(sync_client=True) as client:
+            return {artifact.key or "": artifact for artifact in client.read_artifacts(artifact_filter=which)}
+
+
+def run(steps: Callable[[], Any]) -> FlowRun:
+    """Calls steps in a flow of their own."""
+    from prefect import flow
+    from prefect.context import FlowRunContext
+
+    ids: list[UUID] = []
+
+    @flow(name="test", persist_result=False)
+    async def flow_of_test() -> Any:
+        context = FlowRunContext.get()
+        assert context is not None
+        assert context.flow_run is not None
+        ids.append(context.flow_run.id)
+        return steps()
+
+    try:
+        output = asyncio.run(flow_of_test())
+    except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
+        output = error
+    return FlowRun(ids[0], output)
+
+
+def run_import(source: Source = SOURCE, profile: Profile = PROFILE) -> FlowRun:
+    """Three steps, one after the other."""
+    return run(lambda: prefilter(parse(decode(source, profile), profile), profile))
+
+
+def all_are(state: str) -> dict[str, str]:
+    return dict.fromkeys(STEPS, state)
+
+
+def stored(home: Path, name: str, folder: str = "results") -> Path:
+    (path,) = (home / folder).glob(f"{name}-*")
+    return path
 
 
 def test_a_step_needs_no_prefect_until_it_is_called() -> None:
@@ -22,13 +130,323 @@ def test_a_step_needs_no_prefect_until_it_is_called() -> None:
 
 
 def test_a_step_keeps_its_function_and_its_words() -> None:
-    made = step("parse", version=1, reads=("delimiter",))(make_nothing)
-
-    assert made.function is make_nothing
-    assert made.name == "parse"
-    assert made.conduct.artifact_key == "03-parse"
+    assert parse.function is parse_lines
+    assert parse.name == "parse"
+    assert parse.conduct.artifact_key == "03-parse"
 
 
 def test_a_step_reads_only_what_a_profile_has() -> None:
     with pytest.raises(ValueError, match="step parse reads delimeter, which no profile has"):
         step("parse", version=1, reads=("delimeter",))
+
+
+def test_the_second_run_of_the_same_input_is_served_from_the_cache(
+    prefect_server: PrefectServer, rollcall_home: Path
+) -> None:
+    first, second = run_import(), run_import()
+
+    assert first.states() == all_are("Completed")
+    assert second.states() == all_are("Cached")
+    assert second.output.frame.equals(first.output.frame)
+    assert second.output.facts == first.output.facts
+    assert second.output.lineage == first.output.lineage == stored(rollcall_home, "prefilter").name
+
+
+def test_artifacts_are_there_on_a_cache_hit_too(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    run_import()
+
+    artifacts = run_import().artifacts()
+
+    assert sorted(artifacts) == ["02-decode", "03-parse", "04-prefilter"]
+    assert json.loads(artifacts["03-parse"].data)[0] == {"#row": 2, "username": "mmuster"}
+    assert "| kept | 2 |" in artifacts["03-parse"].description
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"prefilter": "erika"}, {"decode": "Cached", "parse": "Cached", "prefilter": "Completed"}),
+        ({"delimiter": ";"}, {"decode": "Cached", "parse": "Completed", "prefilter": "Completed"}),
+        ({"structure": "{}"}, all_are("Cached")),
+    ],
+)
+def test_a_changed_setting_runs_the_steps_that_read_it_and_those_after(
+    prefect_server: PrefectServer, rollcall_home: Path, changed: dict[str, str], expected: dict[str, str]
+) -> None:
+    run_import()
+
+    assert run_import(profile=PROFILE.model_copy(update=changed)).states() == expected
+
+
+def test_another_input_runs_everything(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    run_import()
+
+    other = run_import(Source(data=b"username\nx\n", facts=SourceFacts(digest="d2")))
+
+    assert other.states() == all_are("Completed")
+
+
+def test_a_new_version_of_a_step_runs_again(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    run_import()
+    newer = step("parse", version=2, reads=("delimiter",))(parse_lines)
+
+    again = run(lambda: newer(decode(SOURCE, PROFILE), PROFILE))
+
+    assert again.states() == {"decode": "Cached", "parse": "Completed"}
+
+
+def flip_a_bit_in_the_middle(home: Path) -> None:
+    path = stored(home, "parse")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut_off(home: Path) -> None:
+    path = stored(home, "parse")
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def delete_the_result(home: Path) -> None:
+    stored(home, "parse").unlink()
+
+
+def replace_by_junk(home: Path) -> None:
+    stored(home, "parse").write_bytes(b"junk")
+
+
+def swap_with_another_result(home: Path) -> None:
+    shutil.copy(stored(home, "decode"), stored(home, "parse"))
+
+
+def swap_the_metadata(home: Path) -> None:
+    shutil.copy(stored(home, "decode", "keys"), stored(home, "parse", "keys"))
+
+
+def name_another_serializer(home: Path) -> None:
+    path = stored(home, "parse", "keys")
+    path.write_text(path.read_text().replace('"sealed"', '"pickle"'))
+
+
+def break_the_metadata(home: Path) -> None:
+    stored(home, "parse", "keys").write_bytes(b"{")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        flip_a_bit_in_the_middle,
+        cut_off,
+        delete_the_result,
+        replace_by_junk,
+        swap_with_another_result,
+        swap_the_metadata,
+        name_another_serializer,
+        break_the_metadata,
+    ],
+    ids=lambda harm: harm.__name__,
+)
+def test_a_result_that_is_not_whole_is_made_again(
+    prefect_server: PrefectServer, rollcall_home: Path, harm: Callable[[Path], None]
+) -> None:
+    first = run_import()
+    harm(rollcall_home)
+
+    healed = run_import()
+
+    assert healed.states() == {"decode": "Cached", "parse": "Completed", "prefilter": "Cached"}
+    assert healed.output.frame.equals(first.output.frame)
+    assert run_import().states() == all_are("Cached")
+
+
+def test_results_of_another_installation_are_made_again(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    run_import()
+    names = [path.name for path in (rollcall_home / "results").iterdir()]
+    (rollcall_home / "key").write_text("00" * 32)
+
+    assert run_import().states() == all_are("Completed")
+    assert len(list((rollcall_home / "results").iterdir())) == 2 * len(names)
+
+
+def test_results_survive_a_move_of_the_home_folder(
+    prefect_server: PrefectServer, rollcall_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_import()
+    moved = rollcall_home.rename(rollcall_home.with_name("moved"))
+    monkeypatch.setenv("ROLLCALL_HOME", str(moved))
+
+    assert run_import().states() == all_are("Cached")
+
+
+def test_results_may_lie_in_any_storage_that_fsspec_reaches(
+    prefect_server: PrefectServer, rollcall_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLCALL_RESULT_STORAGE", f"memory://{rollcall_home.name}/results")
+
+    first, second = run_import(), run_import()
+
+    assert (first.states(), second.states()) == (all_are("Completed"), all_are("Cached"))
+    assert not (rollcall_home / "results").exists()
+
+
+def test_files_are_for_their_owner_only(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    run_import()
+
+    modes = {path.stat().st_mode & 0o777 for path in rollcall_home.rglob("*") if path.is_file()}
+    folders = {path.stat().st_mode & 0o777 for path in rollcall_home.rglob("*") if path.is_dir()}
+
+    assert (modes, folders) == ({0o600}, {0o700})
+
+
+def test_a_step_that_is_not_cached_runs_each_time(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    calls: list[int] = []
+
+    def apply_nothing(text: Text) -> int:
+        calls.append(1)
+        return len(calls)
+
+    apply = step("apply", version=1, cached=False)(apply_nothing)
+
+    outputs = [run(lambda: apply(decode(SOURCE, PROFILE))) for _ in range(2)]
+
+    assert [made.output for made in outputs] == [1, 2]
+    assert outputs[1].states() == {"decode": "Cached", "apply": "Completed"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """An argument that tells itself what a cache key covers of it."""
+
+    digest: str | None
+
+    def cache_facts(self) -> Mapping[str, object] | None:
+        return None if self.digest is None else {"digest": self.digest}
+
+
+@pytest.mark.parametrize(("digest", "expected"), [("d1", "Cached"), (None, "Completed")])
+def test_an_argument_decides_whether_its_step_is_cached(
+    prefect_server: PrefectServer, rollcall_home: Path, digest: str | None, expected: str
+) -> None:
+    def fetch_nothing(request: Request) -> Source:
+        return SOURCE
+
+    fetch = step("fetch", version=1)(fetch_nothing)
+
+    def steps() -> Text:
+        return decode(fetch(Request(digest)), PROFILE)
+
+    run(steps)
+
+    assert run(steps).states() == {"fetch": expected, "decode": "Cached"}
+
+
+def failing(errors: list[Exception]) -> Step[[Source], Source]:
+    """A step that fails with one error after the other and then succeeds."""
+
+    def fetch_after_errors(source: Source) -> Source:
+        if errors:
+            raise errors.pop(0)
+        return source
+
+    policy = RetryPolicy((TransientSourceError,), (0.01, 0.01))
+    return step("fetch", version=1, retries=policy)(fetch_after_errors)
+
+
+def test_a_failure_that_may_pass_is_tried_again(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    fetch = failing([TransientSourceError("source-busy", "try later"), TransientSourceError("source-busy", "again")])
+
+    done = run(lambda: fetch(SOURCE))
+
+    assert done.states() == {"fetch": "Completed"}
+    assert done.output.data == SOURCE.data
+
+
+def test_what_a_server_asks_to_wait_is_waited(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    fetch = failing([TransientSourceError("source-busy", "try later", retry_after_seconds=0.5)])
+
+    started = time.monotonic()
+    done = run(lambda: fetch(SOURCE))
+
+    assert done.states() == {"fetch": "Completed"}
+    assert time.monotonic() - started >= 0.5
+
+
+def test_a_failure_that_stays_is_not_tried_again(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    errors: list[Exception] = [SourceError("source-gone", "404"), SourceError("source-gone", "never raised")]
+    fetch = failing(errors)
+
+    failed = run(lambda: fetch(SOURCE))
+
+    assert failed.states() == {"fetch": "Failed"}
+    assert len(errors) == 1
+    assert isinstance(failed.output, SourceError)
+    assert failed.output.code == "source-gone"
+
+
+def test_an_unexpected_failure_says_its_place_and_nothing_else(
+    prefect_server: PrefectServer, rollcall_home: Path
+) -> None:
+    def parse_badly(text: Text) -> Table:
+        raise ValueError(f"cannot read {text.data!r}")
+
+    badly = step("parse", version=1)(parse_badly)
+
+    failed = run(lambda: badly(decode(SOURCE, PROFILE)))
+
+    assert isinstance(failed.output, RedactedError)
+    assert "details withheld" in failed.messages()["parse"]
+    assert "mmuster" not in failed.messages()["parse"]
+
+
+def test_without_a_key_a_cached_step_does_not_start(
+    prefect_server: PrefectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLCALL_HOME", str(tmp_path / "empty"))
+
+    failed = run(lambda: decode(SOURCE, PROFILE))
+
+    assert isinstance(failed.output, WrongUseError)
+    assert failed.output.code == "key-missing"
+
+
+def test_a_cached_step_must_return_an_output(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    def count_nothing(text: Text) -> int:
+        return 0
+
+    wrong = step("parse", version=1)(count_nothing)
+
+    assert isinstance(run(lambda: wrong(decode(SOURCE, PROFILE))).output, TypeError)
+
+
+def test_an_output_without_rows_is_shown_by_its_facts(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    artifact = run_import().artifacts()["02-decode"]
+
+    assert artifact.type == "markdown"
+    assert "| file | users.csv |" in artifact.data
+
+
+def test_edges_of_the_graph_are_the_outputs(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    done = run_import()
+    done.states()
+    which = FlowRunFilter(id=FlowRunFilterId(any_=[done.id]))
+    with get_client(sync_client=True) as client:
+        runs = client.read_task_runs(flow_run_filter=which)
+    names = {task_run.id: task_run.name for task_run in runs}
+    edges = {
+        (names[given.id], task_run.name)
+        for task_run in runs
+        for inputs in task_run.task_inputs.values()
+        for given in inputs
+    }
+
+    assert edges == {("decode", "parse"), ("parse", "prefilter")}
+
+
+def test_an_output_that_says_nothing_is_an_output(prefect_server: PrefectServer, rollcall_home: Path) -> None:
+    def make_nothing() -> Output:
+        return Output()
+
+    assert run(lambda: step("validate", version=1)(make_nothing)()).states() == {"validate": "Completed"}

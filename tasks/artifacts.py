@@ -1,0 +1,83 @@
+"""Shows what each step made in Prefect's UI, when it ran and when it was served from the cache.
+
+Artifacts that a task makes itself are missing on a cache hit; a completion hook is called for both.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+from prefect import get_run_logger
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import SyncClientContext, TaskRunContext
+from prefect.utilities.annotations import BaseAnnotation
+
+from tasks.describe import issue_counts, preview_of
+from tasks.issue import CATALOGUE
+from tasks.output import Output
+from tasks.preview import Preview
+from tasks.profile import Profile
+
+_CELL_BREAKS: Final = str.maketrans({"|": "\\|", "\n": " ", "\r": " "})
+
+
+def show_output(key: str, task: object, run: TaskRun, state: State[Any]) -> None:
+    """Makes the artifacts of a completed step and tells its log the counts."""
+    output = getattr(state.data, "result", state.data)
+    inputs = _inputs()
+    profile = next((value for value in inputs if isinstance(value, Profile)), None)
+    preview = preview_of(output, profile)
+    get_run_logger().info("%s: %s", key, _sentence(preview.facts) or "done")
+    described = _description(preview, output, [value for value in inputs if isinstance(value, Output)])
+    if preview.rows:
+        _create(run, key, "table", orjson.dumps([dict(row) for row in preview.rows]).decode(), described)
+    else:
+        _create(run, key, "markdown", described, preview.title)
+    if preview.picture:
+        image = base64.b64encode(preview.picture.encode()).decode()
+        _create(run, f"{key}-picture", "image", f"data:image/svg+xml;base64,{image}", f"Picture of {preview.title}")
+
+
+def _create(run: TaskRun, key: str, kind: str, data: str, description: str) -> None:
+    artifact = ArtifactCreate(
+        key=key, type=kind, data=data, description=description, task_run_id=run.id, flow_run_id=run.flow_run_id
+    )
+    _client().create_artifact(artifact)
+
+
+def _client() -> SyncPrefectClient:
+    context = SyncClientContext.get()
+    return context.client if context else get_client(sync_client=True)
+
+
+def _description(preview: Preview, output: object, inputs: list[Output]) -> str:
+    came_in = [(seen.title, _sentence(seen.facts)) for seen in map(preview_of, inputs) if seen.facts]
+    issues = [(count, severity, code, CATALOGUE[code].title) for code, severity, count in issue_counts(output)]
+    parts = [
+        preview.text,
+        _table(("came in", ""), came_in),
+        _table(("went out", ""), preview.facts.items()),
+        _table(("issues", "severity", "code", "meaning"), issues),
+    ]
+    return "\n\n".join(part for part in parts if part) or preview.title
+
+
+def _sentence(facts: Mapping[str, str | int]) -> str:
+    return ", ".join(f"{fact} {name}" if isinstance(fact, int) else f"{name} {fact}" for name, fact in facts.items())
+
+
+def _inputs() -> list[object]:
+    """What the running task was given."""
+    context = TaskRunContext.get()
+    values = context.parameters.values() if context else ()
+    return [value.unwrap() if isinstance(value, BaseAnnotation) else value for value in values]
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    lines = ["| " + " | ".join(str(cell).translate(_CELL_BREAKS) for cell in row) + " |" for row in rows]
+    if not lines:
+        return ""
+    return "\n".join(["| " + " | ".join(head) + " |", "|" + " --- |" * len(head), *lines])
