@@ -20,7 +20,8 @@ from tasks.structure import Structure, compile_structure
 
 TEMPLATE = Path(__file__).parent.parent / "tasks" / "template" / "users-from-csv.yaml"
 CONSTANTS = ("createSoftphone", "createMobile")
-WITH_JINJA = """{ "identity": [{ "003use_name": "{{{username}}}", "003use_bez": "{{ surname | upper }}, {{ givenname }}",
+WITH_JINJA = """{ "identity": [{
+  "003use_name": "{{{username}}}", "003use_bez": "{{ surname | upper }}, {{ givenname }}",
   "post": { {{#if phonemac}} "ipphone": [{ "071ipp_mac": "{{{phonemac}}}" }] {{/if}} } }] }"""
 BUDGET = 6.0
 T = TypeVar("T")

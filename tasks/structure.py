@@ -24,7 +24,7 @@ from tasks.rendering.columns import render_columns, why_not_columns
 from tasks.rendering.handlebars import read_template
 from tasks.rendering.login import LOGIN, login_source
 from tasks.rendering.place import StructureError, line_and_column, problem_at
-from tasks.rendering.places import Place, Records, field_reads, fields_of_text, find_places, value_reads
+from tasks.rendering.places import Place, Records, field_reads, fields_of_text, find_places, printed_reads, value_reads
 from tasks.rendering.rendered import FAILED_SCHEMA, Rendered, Schemas, schema_of
 from tasks.rendering.template import Reads, Template
 from tasks.rendering.tolerant_json import read_json
@@ -76,21 +76,20 @@ def compile_structure(text: str) -> "Structure":
     reading = read_json(template.nodes)
     records = find_places(reading.shape) if reading.shape else Records()
     _refuse(text, dict(reading.problems) | records.problems)
-    if reading.cut or reading.doubts:
-        from tasks.rendering.samples import problems_of_samples
-
-        _refuse(text, problems_of_samples(template))
     if reading.shape:
-        modules, reads = frozenset(place.module.name for place in records.places), field_reads(records)
+        modules = frozenset(place.module.name for place in records.places)
+        reads, printed = field_reads(records), printed_reads(records)
     else:
         modules, reads = fields_of_text(template)
+        printed = reads
     why = why_not_columns(template, reading, records.places)
     curly = [] if reading.typographic is None else [(reading.typographic, "typographic-quotes", _CURLY)]
-    return Structure(
+    structure = Structure(
         text=text,
         modules=modules,
         reads=value_reads(reading.shape) if reading.shape else template.reads,
         field_reads=reads,
+        printed_reads=printed,
         mode="rows" if why else "columns",
         why_rows=_at(text, *why) if why else "",
         warnings=tuple(
@@ -100,20 +99,24 @@ def compile_structure(text: str) -> "Structure":
         places=tuple(records.places),
         login_text=login_source(template, reading.shape) if reading.shape else None,
     )
+    if why:
+        _prove_rows(structure, is_cut=bool(reading.cut or reading.doubts))
+    return structure
 
 
 @dataclass(frozen=True, eq=False)
 class Structure:
     """A compiled Structure.
 
-    `field_reads` tells by "module.field" which names its value and the blocks around it read. `mode` is the way it
-    runs, `why_rows` the reason for the slow one.
+    `field_reads` tells by "module.field" which names its value and the blocks around it read, `printed_reads` those of
+    its value alone. `mode` is the way it runs, `why_rows` the reason for the slow one.
     """
 
     text: str
     modules: frozenset[str]
     reads: Reads
     field_reads: Mapping[str, Reads]
+    printed_reads: Mapping[str, Reads]
     mode: Literal["columns", "rows"]
     why_rows: str
     warnings: tuple[Issue, ...]
@@ -143,9 +146,8 @@ class Structure:
         if found is None or LOGIN not in found.columns:
             return pl.repeat(None, frame.height, dtype=pl.String, eager=True).alias(LOGIN)
         first = found.unique(ROW, keep="first", maintain_order=True).select(ROW, LOGIN)
-        return pl.select(pl.int_range(frame.height).alias(ROW)).join(first, on=ROW, how="left", maintain_order="left")[
-            LOGIN
-        ]
+        every = pl.select(pl.int_range(frame.height).alias(ROW))
+        return every.join(first, on=ROW, how="left", maintain_order="left")[LOGIN]
 
     @cached_property
     def schemas(self) -> Schemas:
@@ -172,6 +174,17 @@ _CURLY: Final = "typographic quotes are read as straight ones; write straight qu
 def _field(key: str, module: str) -> str:
     prefix, _, name = key.partition(".")
     return name if prefix == module else ""
+
+
+def _prove_rows(structure: Structure, *, is_cut: bool) -> None:
+    from tasks.rendering.samples import problems_of_samples
+    from tasks.rendering.sandbox import ExpressionError
+
+    try:
+        problems = problems_of_samples(structure.by_row, is_cut=is_cut)
+    except ExpressionError as error:
+        problems = {0: str(error)}
+    _refuse(structure.text, problems)
 
 
 def _at(text: str, offset: int, message: str) -> str:

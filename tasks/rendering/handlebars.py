@@ -15,7 +15,8 @@ from tasks.modules import nearest
 from tasks.rendering.place import StructureError, line_and_column, problem_at
 from tasks.rendering.template import Assignment, Block, Branch, Hole, Node, Reads, Template, Test, Text, walk
 
-_OPENING = re.compile(r"\{\{!--|\{\{!|\{\{\{|\{\{|\{%|\{#")
+_OPENING = re.compile(r"\{\{!--|\{\{!|\{\{\{(?![#/!%])|\{\{(?!%|\{[#/!%])|\{%|\{#")
+"""A brace of JSON may stand right before a tag: `{{{#if x}}` is a brace and `{{#if x}}`."""
 _CLOSING: Final = {"{{!--": "--}}", "{{!": "}}", "{{{": "}}}", "{{": "}}", "{%": "%}", "{#": "#}"}
 _QUOTED: Final = r'"(?:\\.|[^"\\\r\n{}])*"|' + r"'(?:\\.|[^'\\\r\n{}])*'|"
 _PATH: Final = r"(?:\.\./)*(?:@root\.|this\.|\./)?(?:\[[^\]\r\n]+\]|@\w+|\.|[\w$][\w$-]*)"
@@ -28,6 +29,7 @@ _HELPERS: Final = ("if", "unless", "each")
 _STATEMENTS: Final = ("if", "elif", "else", "endif", "for", "endfor", "set")
 _CONSTANTS: Final = {"true": "true", "false": "false", "null": "none", "undefined": "none"}
 _LOOP_FACTS: Final = {"@index": "index0", "@key": "index0", "@first": "first", "@last": "last"}
+_DEEPEST: Final = 40
 _ALIAS: Final = "handlebars_"
 _JINJA_WORDS: Final = frozenset(
     (
@@ -185,6 +187,8 @@ class _Reader:
 
     def _open_block(self, opened: _Open, walked: Reads | None = None, local: dict[str, Reads] | None = None) -> None:
         self.open.append(opened)
+        if len(self.open) > _DEEPEST:
+            self.problems[opened.offset] = f"blocks are nested deeper than {_DEEPEST}"
         if opened.word == "each":
             self.walked.append(walked or frozenset())
         if opened.kind == "for":

@@ -73,6 +73,16 @@ def field_reads(records: Records) -> dict[str, Reads]:
     return reads
 
 
+def printed_reads(records: Records) -> dict[str, Reads]:
+    """By "module.field": the names that its value alone reads, without the blocks around it."""
+    reads: dict[str, Reads] = {}
+    for place in records.places:
+        for name, cases in place.fields.items():
+            key = f"{place.module.name}.{name}"
+            reads[key] = reads.get(key, _NO_READS).union(*(value_reads(case.member.value) for case in cases))
+    return reads
+
+
 def fields_of_text(template: Template) -> tuple[frozenset[str], dict[str, Reads]]:
     """The modules that a text names, and for each of their fields that it names: all that the text reads.
 
@@ -104,30 +114,33 @@ class _Position:
         return _Position(self.path + path, self.hidden + tuple(self.path + other for other in hidden))
 
 
-def _read_object(shape: Obj, place: Place | None, position: _Position, records: Records) -> None:
+def _read_object(
+    shape: Obj, place: Place | None, position: _Position, records: Records, *, in_post: bool = False
+) -> None:
     members = list(_flat_members(shape.entries, ()))
     _warn_of_doubles(members, records)
     for at, (path, member) in enumerate(members):
         later = [other for other, double in members[at + 1 :] if double.key == member.key and not exclude(path, other)]
         if any(other == path[: len(other)] for other in later):
             continue
-        _read_member(path, member, place, position.under(path, later), records)
+        inner = position.under(path, later)
+        child = find_module(member.key, place.module if place else None)
+        if child:
+            _read_module(child, member, place, inner, records)
+        elif member.key == POST and not in_post:
+            _read_post(member, place, inner, records)
+        elif place and not in_post and member.key in place.module.fields:
+            _check_field(member, records)
+            place.fields.setdefault(member.key, []).append(Case(path, member))
+        elif not (place and member.key in place.module.ignored):
+            _warn_of_unknown(member, place, in_post, records)
 
 
-def _read_member(path: Path, member: Member, place: Place | None, position: _Position, records: Records) -> None:
-    owner = place.module if place else None
-    if member.key == POST:
-        if isinstance(member.value, Obj):
-            _read_object(member.value, place, position, records)
-        else:
-            records.problems[member.start] = "post holds modules by name: write it as an object { … }"
-    elif child := find_module(member.key, owner):
-        _read_module(child, member, place, position, records)
-    elif place and member.key in place.module.fields:
-        _check_field(member, records)
-        place.fields.setdefault(member.key, []).append(Case(path, member))
-    elif not (place and member.key in place.module.ignored):
-        _warn_of_unknown(member, owner, records)
+def _read_post(member: Member, place: Place | None, position: _Position, records: Records) -> None:
+    if isinstance(member.value, Obj):
+        _read_object(member.value, place, position, records, in_post=True)
+    else:
+        records.problems[member.start] = "post holds modules by name: write it as an object { … }"
 
 
 def _read_module(module: Module, member: Member, owner: Place | None, position: _Position, records: Records) -> None:
@@ -162,18 +175,22 @@ def _warn_of_doubles(members: list[tuple[Path, Member]], records: Records) -> No
             records.findings.append((member.offset, "key-twice", message))
 
 
-def _warn_of_unknown(member: Member, owner: Module | None, records: Records) -> None:
-    holds_objects = isinstance(member.value, Obj) or (
-        isinstance(member.value, Arr) and any(isinstance(item, Obj) for _, item in flat_items(member.value))
-    )
-    is_module = owner is None or holds_objects
+def _warn_of_unknown(member: Member, place: Place | None, in_post: bool, records: Records) -> None:
+    owner = place.module if place else None
+    is_module = owner is None or in_post or _holds_objects(member.value)
     known = module_keys(owner) if is_module or owner is None else [*owner.fields, POST]
     near = nearest(member.key, known)
-    meant = f"; did you mean {near}?" if near else ""
-    where = f" in {owner.keys[0]}" if owner else " at the top level"
+    meant = f"; did you mean {near}?" if near else f"; known here: {', '.join(known)}"
+    where = f"in {owner.keys[0]}" if owner else "at the top level"
     kind, code = ("module", "module-unknown") if is_module else ("field", "field-unknown")
-    message = f"there is no {kind} {member.key[:40]}{where}, so it is not imported{meant}"
+    message = f"there is no {kind} {member.key[:40]} {where}, so it is not imported{meant}"
     records.findings.append((member.offset, code, message))
+
+
+def _holds_objects(value: Value) -> bool:
+    return isinstance(value, Obj) or (
+        isinstance(value, Arr) and any(isinstance(item, Obj) for _, item in flat_items(value))
+    )
 
 
 def exclude(one: Path, other: Path) -> bool:

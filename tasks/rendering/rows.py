@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 import polars as pl
-from jinja2 import TemplateError, Undefined
+from jinja2 import TemplateError, Undefined, UndefinedError
 
 from tasks.modules import LIST_FIELDS
 from tasks.names import Names
@@ -20,13 +20,14 @@ from tasks.output import LINE, ROW
 from tasks.rendering.place import line_and_column
 from tasks.rendering.places import Place, find_places, flat_items
 from tasks.rendering.rendered import FAILED_SCHEMA, PARENT, Rendered, Schemas, in_order
-from tasks.rendering.sandbox import ENVIRONMENT, RowContext
+from tasks.rendering.sandbox import ENVIRONMENT, BudgetError, RefusedError, RowContext
 from tasks.rendering.shape import Arr, Bare, Str, Value, Word
 from tasks.rendering.template import Assignment, Block, Hole, Node, Template, Text
 from tasks.rendering.tolerant_json import read_json
 
 CHUNK_ROWS: Final = 50_000
 _SIGNATURES: Final = 2_000
+_NUMBER_BITS: Final = 4_000
 _EXPRESSION_ERRORS: Final = (
     TemplateError,
     ArithmeticError,
@@ -36,12 +37,20 @@ _EXPRESSION_ERRORS: Final = (
     TypeError,
     ValueError,
 )
+_REASONS: Final[dict[type[Exception], str]] = {
+    ZeroDivisionError: "it divides by zero",
+    UndefinedError: "it uses something that does not exist",
+}
 
 Values: TypeAlias = list[Any]
 
 
 class RowError(ValueError):
-    """One row did not render; the text holds no cell."""
+    """One row did not render; the text holds no cell. `spent` where it was too much work."""
+
+    def __init__(self, message: str, *, offset: int = 0, spent: bool = False) -> None:
+        super().__init__(message)
+        self.offset, self.spent = offset, spent
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ class RowTemplate:
         try:
             numbers.extend(self.print(context))
         except _EXPRESSION_ERRORS as error:
-            raise RowError(self._failure(numbers, error)) from None
+            raise self._failure(numbers, error) from None
         return "".join(numbers), context.printed
 
     def nodes_of(self, signature: str) -> tuple[Text | Hole, ...]:
@@ -189,17 +198,15 @@ class RowTemplate:
             for name, value in zip(record.names, record.fields, strict=True)
         ]
 
-    def _failure(self, numbers: list[str], error: Exception) -> str:
-        reached = [int(number) for number in "".join(numbers).split(";")[:-1]]
-        piece = self.pieces[reached[-1]] if reached else None
-        what = piece.tag if isinstance(piece, Hole) else "an expression"
-        line, column = line_and_column(self.template.text, piece.offset if piece else 0)
-        reason = (
-            str(error)
-            if isinstance(error, TemplateError) and not isinstance(error, LookupError)
-            else type(error).__name__
-        )
-        return f"line {line}, column {column}: {what} failed in this row: {reason}"
+    def _failure(self, numbers: list[str], error: Exception) -> RowError:
+        reached = "".join(numbers).split(";")[:-1]
+        piece = self.pieces[int(reached[-1])] if reached else None
+        what = piece.tag if isinstance(piece, Hole) else "an expression behind this place"
+        offset = piece.offset if piece else 0
+        line, column = line_and_column(self.template.text, offset)
+        reason = str(error) if isinstance(error, RefusedError) else _REASONS.get(type(error), type(error).__name__)
+        message = f"line {line}, column {column}: {what} failed in this row: {reason}"
+        return RowError(message, offset=offset, spent=isinstance(error, BudgetError))
 
 
 def _text(value: Value, printed: Values) -> str:
@@ -242,6 +249,8 @@ def _plain(value: object, hole: Hole) -> str:
             return ""
         case bool():
             return "true" if value else "false"
+        case int() if value.bit_length() > _NUMBER_BITS:
+            raise RowError(f"{hole.tag} rendered too large a number")
         case int() | float():
             return str(value)
         case list() | tuple():

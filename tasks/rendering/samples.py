@@ -1,4 +1,4 @@
-"""Proves a Structure whose blocks cut through its JSON, as far as that can be done before the first row.
+"""Proves a Structure that runs by row, as far as that can be done before the first row.
 
 It is rendered with all names filled, with all empty, and with each name on its own turned round.
 """
@@ -14,13 +14,18 @@ _MOST: Final = 64
 _FILLED: Final = ["1", "1"]
 
 
-def problems_of_samples(template: Template) -> dict[int, str]:
-    """By offset: what is no JSON in some sample."""
-    rows = RowTemplate(template, {})
+def problems_of_samples(rows: RowTemplate, *, is_cut: bool) -> dict[int, str]:
+    """By offset: what costs too much work in some sample, and, where blocks cut through the JSON, what is none."""
     problems: dict[int, str] = {}
-    for signature in {signature for values in _samples(template) if (signature := _signature(rows, values))}:
-        reading = read_json(rows.nodes_of(signature))
-        problems |= dict(reading.problems)
+    signatures: set[str] = set()
+    for values in _samples(rows.template):
+        try:
+            signatures.add(rows.signature(values)[0])
+        except RowError as error:
+            if error.spent:
+                return {error.offset: str(error)}
+    for signature in signatures if is_cut else ():
+        problems |= dict(read_json(rows.nodes_of(signature)).problems)
     return problems
 
 
@@ -37,10 +42,3 @@ def _samples(template: Template) -> Iterator[Mapping[str, Any]]:
     for name in names[:_MOST]:
         yield filled | {name: ""}
         yield empty | {name: filled[name]}
-
-
-def _signature(rows: RowTemplate, values: Mapping[str, Any]) -> str:
-    try:
-        return rows.signature(values)[0]
-    except RowError:
-        return ""

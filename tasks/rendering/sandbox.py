@@ -20,7 +20,7 @@ from tasks.modules import nearest
 
 MAX_TEXT: Final = 100_000
 MAX_NUMBER: Final = 10**30
-BUDGET: Final = 2_000_000
+BUDGET: Final = 500_000
 """Characters and list items that one row's expressions may touch."""
 
 FILTERS: Final = (
@@ -68,7 +68,11 @@ class ExpressionError(ValueError):
     """An expression that no row could run."""
 
 
-class BudgetError(SecurityError):
+class RefusedError(SecurityError):
+    """An expression asked for what a Structure does not have; the text holds no cell."""
+
+
+class BudgetError(RefusedError):
     """An expression did more work than one row may cost."""
 
 
@@ -127,20 +131,30 @@ class StructureEnvironment(SandboxedEnvironment):
         self.filters |= {"handlebars_each": _each, "handlebars_walk": _walk, "handlebars_concat": _concat}
 
     def compile_row(self, source: str) -> Callable[[Context], Iterable[str]]:
-        """The function that prints a template for one row."""
-        tree = _Paying().visit(self.parse(source))
-        return self.template_class.from_code(self, self.compile(tree), {}).root_render_func
+        """The function that prints a template for one row. Raises: ExpressionError."""
+        try:
+            tree = _Paying().visit(self.parse(source))
+            return self.template_class.from_code(self, self.compile(tree), {}).root_render_func
+        except (SyntaxError, RecursionError, MemoryError, TemplateSyntaxError) as error:
+            raise ExpressionError(f"Jinja cannot compile this Structure: {error}") from None
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Text methods and what a loop knows of itself; nothing else has attributes here."""
         return attr in METHODS if isinstance(obj, str) else isinstance(obj, LoopContext) and attr in LOOP_FACTS
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """An item; never an attribute, as Jinja would try next."""
+        try:
+            return obj[argument]
+        except (TypeError, LookupError):
+            return self.undefined(obj=obj, name=argument)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """An operator, paid for; refused where its result could be huge."""
         row = cast("RowContext", context)
         numbers = isinstance(left, (int, float)) and isinstance(right, (int, float))
         if operator == "**" or not (numbers or (operator == "+" and type(left) is type(right))):
-            raise SecurityError(f"the operator {operator} works on numbers only, and ** not at all; join texts with ~")
+            raise RefusedError(f"the operator {operator} works on numbers only, and ** not at all; join texts with ~")
         if numbers and (abs(left) > MAX_NUMBER or abs(right) > MAX_NUMBER):
             raise BudgetError("a number is too large")
         row.spend(left)
@@ -152,7 +166,7 @@ class StructureEnvironment(SandboxedEnvironment):
         row = cast("RowContext", context)
         owner = getattr(obj, "__self__", None)
         if not isinstance(owner, str):
-            raise SecurityError("only methods of texts can be called")
+            raise RefusedError("only methods of texts can be called")
         row.spend(owner)
         if getattr(obj, "__name__", "") == "replace":
             _check_replace(owner, *args)
@@ -248,8 +262,8 @@ def _parsed(source: str) -> nodes.Template:
         text = error.message or "it cannot be read"
         hint = "; a name with a space in it is written {{[first name]}}" if "got" in text else ""
         raise ExpressionError(f"this is no Jinja expression: {text}{hint}") from None
-    except RecursionError:
-        raise ExpressionError("this expression is nested too deeply") from None
+    except (RecursionError, ValueError):
+        raise ExpressionError("this expression is nested too deeply, or holds too large a number") from None
 
 
 def _with_itself(node: nodes.Node) -> Iterable[nodes.Node]:
@@ -282,6 +296,8 @@ def _names(expressions: Iterable[nodes.Node]) -> frozenset[str]:
             _check_known(node)
         elif isinstance(node, nodes.Getattr) and id(node) not in called and node.attr not in LOOP_FACTS:
             raise ExpressionError(f".{node.attr} is not available: a value here is a text or a list")
+        elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
+            raise ExpressionError(f"[{node.arg.value[:40]!r}] is not available: a value here is a text or a list")
         elif isinstance(node, nodes.Pow):
             raise ExpressionError("the operator ** is not available in a Structure")
     return frozenset(names - {"loop"})
