@@ -2,7 +2,6 @@
 
 import os
 from datetime import UTC, datetime
-from functools import lru_cache
 from getpass import getuser
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +15,7 @@ from tasks.profile import Profile
 from tasks.profile_file import find_profile, load_profile
 from tasks.run import Run, new_run_id, timestamp
 from tasks.settings import Settings
-from tasks.store.store import Store, open_store
+from tasks.store.store import open_store
 
 
 class ImportRequest(BaseModel):
@@ -64,17 +63,12 @@ def open_job(request: ImportRequest, settings: Settings | None = None) -> Job:
     return Job(
         profile=profile,
         request=FetchRequest(profile=profile, file=_UPLOADS.get(request.upload or "")),
-        store=_store(settings),
+        store=open_store(settings),
         run=new_run(profile),
         clock=now,
         approve=request.approve,
         expected=request.expected,
     )
-
-
-@lru_cache(maxsize=4)
-def _store(settings: Settings) -> Store:
-    return open_store(settings)
 
 
 def new_run(profile: Profile) -> Run:

@@ -5,9 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
+from deployments import cli
 from tests.conftest import PrefectServer
 from tests.world import SEED, TEMPLATE
 
@@ -24,10 +27,20 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def rollcall(*words: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command as a process of its own."""
-    command = [sys.executable, "-c", SCRIPT, *words]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+class Ended(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def rollcall(*words: str) -> Ended:
+    """Runs the command in this process; starting Python a hundred times would be most of the test."""
+    result = CliRunner().invoke(cli.rollcall, words)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ended(result.exit_code, result.stdout, result.stderr)
 
 
 def profile_with(place: Path, old: str, new: str) -> None:
@@ -35,6 +48,14 @@ def profile_with(place: Path, old: str, new: str) -> None:
     text = file.read_text("utf-8")
     assert old in text
     file.write_text(text.replace(old, new, 1), "utf-8")
+
+
+def test_the_command_is_a_program_of_its_own_with_exit_codes(place: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, "simulate", "stuff", "x.csv"]
+
+    found = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+
+    assert (found.returncode, found.stdout) == (2, "") and "Did you mean staff?" in found.stderr
 
 
 def test_the_seed_is_imported_through_the_flow_and_the_second_run_has_nothing_to_do(
@@ -97,7 +118,11 @@ def test_with_json_a_failure_is_an_object(place: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "texts"),
     [
-        ("mode: sync", "mood: sync", ["line 8, column 1", "`mood` is not a setting of a profile; did you mean `mode`?"]),
+        (
+            "mode: sync",
+            "mood: sync",
+            ["line 8, column 1", "`mood` is not a setting of a profile; did you mean `mode`?"],
+        ),
         ("mode: sync", "mode: sink", ["line 8, column 1", "'sync' or 'upsert'"]),
         ("type: upload", "type: url", ["there is no url"]),
         ("return true;", "return tru(;", ["line 23, column 12", "^"]),
@@ -107,7 +132,9 @@ def test_with_json_a_failure_is_an_object(place: Path) -> None:
         ("title: Users from CSV", "title: [", ["this is not YAML"]),
     ],
 )
-def test_a_bad_profile_is_exit_2_with_file_line_column_and_caret(place: Path, old: str, new: str, texts: list[str]) -> None:
+def test_a_bad_profile_is_exit_2_with_file_line_column_and_caret(
+    place: Path, old: str, new: str, texts: list[str]
+) -> None:
     profile_with(place, old, new)
 
     found = rollcall("check", "staff")
@@ -160,6 +187,8 @@ def test_a_saved_plan_is_applied_exactly_or_refused_as_stale(place: Path, prefec
 
 
 def test_nouns_and_steps_leave_prefect_out(place: Path) -> None:
-    script = "import sys, flows.order, deployments.cli, tasks.parse, tasks.store.store; sys.exit('prefect' in sys.modules)"
+    script = (
+        "import sys, flows.order, deployments.cli, tasks.parse, tasks.store.store; sys.exit('prefect' in sys.modules)"
+    )
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

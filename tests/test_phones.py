@@ -68,8 +68,12 @@ def test_the_phone_of_a_removed_user_stays_unassigned(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("cells", "column", "code"),
-    [("00:04:13,", "phonemac", "mac-invalid"), (f"{MAC},300.1.1.1", "phoneip", "ip-invalid"), ("ffffffffffff,", "phonemac", "mac-invalid")],
-)  # fmt: skip
+    [
+        ("00:04:13,", "phonemac", "mac-invalid"),
+        (f"{MAC},300.1.1.1", "phoneip", "ip-invalid"),
+        ("ffffffffffff,", "phonemac", "mac-invalid"),
+    ],
+)
 def test_a_bad_mac_or_ip_is_an_error_of_the_phone_and_the_user_gets_in(
     world: World, cells: str, column: str, code: str
 ) -> None:
