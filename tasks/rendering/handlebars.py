@@ -297,6 +297,8 @@ class _Reader:
         """A tag's content as Jinja: the expression, the name that it is (if it is one), what it reads."""
         if match := _NAME.fullmatch(source):
             return self._path(match[1])
+        if not source.strip():
+            raise _TagError("an expression is missing here: write the name of a variable or column")
         from tasks.rendering.sandbox import ExpressionError, names_of_expression
 
         try:

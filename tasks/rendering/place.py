@@ -5,6 +5,7 @@ from typing import Final
 from tasks.errors import Problem
 
 _EXCERPT_WIDTH: Final = 100
+_BEFORE_CARET: Final = 60
 
 
 class StructureError(ValueError):
@@ -29,6 +30,6 @@ def problem_at(text: str, offset: int, message: str) -> Problem:
     start = offset - column + 1
     end = text.find("\n", offset)
     whole = text[start : end if end >= 0 else len(text)].rstrip("\r").replace("\t", " ")
-    cut = max(0, column - _EXCERPT_WIDTH)
+    cut = max(0, column - _BEFORE_CARET)
     excerpt = whole[cut : cut + _EXCERPT_WIDTH]
     return Problem(message, line, column, f"    {excerpt}\n    {' ' * (column - 1 - cut)}^")
