@@ -7,18 +7,14 @@ Source: handlebarsjs.com/guide/expressions.html, handlebarsjs.com/guide/builtin-
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from tasks.modules import nearest
 from tasks.rendering.place import StructureError, line_and_column, problem_at
+from tasks.rendering.tags import COMMENTS, Tag, pieces_of
 from tasks.rendering.template import Assignment, Block, Branch, Hole, Node, Reads, Template, Test, Text, walk
 
-_OPENING = re.compile(r"\{\{!--|\{\{!|\{\{\{(?![#/!%])|\{\{(?!%|\{[#/!%])|\{%|\{#")
-"""A brace of JSON may stand right before a tag: `{{{#if x}}` is a brace and `{{#if x}}`."""
-_CLOSING: Final = {"{{!--": "--}}", "{{!": "}}", "{{{": "}}}", "{{": "}}", "{%": "%}", "{#": "#}"}
-_QUOTED: Final = r'"(?:\\.|[^"\\\r\n{}])*"|' + r"'(?:\\.|[^'\\\r\n{}])*'|"
 _PATH: Final = r"(?:\.\./)*(?:@root\.|this\.|\./)?(?:\[[^\]\r\n]+\]|@\w+|\.|[\w$][\w$-]*)"
 _NAME = re.compile(rf"\s*&?\s*({_PATH})\s*")
 _BLOCK = re.compile(r"\s*([#/^])\s*([^\s}]*)\s*(.*?)\s*", re.DOTALL)
@@ -45,16 +41,6 @@ def read_template(text: str) -> Template:
     Raises: StructureError with every problem of its tags.
     """
     return _Reader(text).read()
-
-
-@dataclass(frozen=True)
-class _Tag:
-    offset: int
-    opening: str
-    raw: str
-    content: str
-    trims_left: bool
-    trims_right: bool
 
 
 @dataclass
@@ -87,7 +73,7 @@ class _Reader:
         self.aliases: dict[str, str] = {}
 
     def read(self) -> Template:
-        for piece in self._pieces():
+        for piece in pieces_of(self.text, self.problems):
             if isinstance(piece, Text):
                 self._append(piece)
                 continue
@@ -109,51 +95,8 @@ class _Reader:
     def _append(self, node: Node) -> None:
         (self.open[-1].body if self.open else self.nodes).append(node)
 
-    def _pieces(self) -> Iterator[Text | _Tag]:
-        """Text and tags in turn, with the white space gone that `~` and `-` take away."""
-        at, strip = 0, False
-        for tag in self._tags():
-            piece = _trimmed(Text(at, self.text[at : tag.offset]), strip, tag.trims_left)
-            if piece.text:
-                yield piece
-            yield tag
-            at, strip = tag.offset + len(tag.raw), tag.trims_right
-        piece = _trimmed(Text(at, self.text[at:]), strip, False)
-        if piece.text:
-            yield piece
-
-    def _tags(self) -> Iterator[_Tag]:
-        at = 0
-        while opening := _OPENING.search(self.text, at):
-            start, word = opening.start(), opening.group()
-            end = self._end_of_tag(opening.end(), _CLOSING[word], comment=word in {"{{!--", "{{!", "{#"})
-            if end is None:
-                self.problems[start] = f"{word} is never closed: add {_CLOSING[word]}"
-                at = opening.end()
-                continue
-            content = self.text[opening.end() : end]
-            at = end + len(_CLOSING[word])
-            left, right = content[:1] in {"~", "-", "+"}, content[-1:] in {"~", "-", "+"}
-            inner = content[left : len(content) - right]
-            yield _Tag(
-                start, word, self.text[start:at], inner, left and content[0] != "+", right and content[-1] != "+"
-            )
-
-    def _end_of_tag(self, start: int, closing: str, *, comment: bool) -> int | None:
-        if comment:
-            end = self.text.find(closing, start)
-            return end if end >= 0 else None
-        for match in re.finditer(
-            (_QUOTED if closing != "}}}" else "") + r"\{\{|" + re.escape(closing), self.text[start:]
-        ):
-            if match.group() == closing:
-                return start + match.start()
-            if match.group() == "{{":
-                return None
-        return None
-
-    def _read_tag(self, tag: _Tag) -> None:
-        if tag.opening in {"{{!--", "{{!", "{#"}:
+    def _read_tag(self, tag: Tag) -> None:
+        if tag.opening in COMMENTS:
             return
         if tag.opening == "{%":
             self._read_statement(tag)
@@ -164,7 +107,7 @@ class _Reader:
         else:
             self._append(self._hole(tag))
 
-    def _read_block(self, tag: _Tag, sign: str, word: str, rest: str) -> None:
+    def _read_block(self, tag: Tag, sign: str, word: str, rest: str) -> None:
         if sign == "/":
             self._close(tag, word)
             return
@@ -194,7 +137,7 @@ class _Reader:
         if opened.kind == "for":
             self.scopes.append(dict(self.scopes[-1]) | (local or {}))
 
-    def _next_branch(self, tag: _Tag, test: Test | None) -> None:
+    def _next_branch(self, tag: Tag, test: Test | None) -> None:
         if not self.open:
             raise _TagError(f"{tag.raw} stands outside of any block: remove it, or open a block before it")
         opened = self.open[-1]
@@ -212,7 +155,7 @@ class _Reader:
         if next_test is not None:
             opened.test = next_test
 
-    def _close(self, tag: _Tag, word: str) -> None:
+    def _close(self, tag: Tag, word: str) -> None:
         if not self.open:
             raise _TagError(f"{tag.raw} closes a block that was never opened: remove it, or open #{word} before it")
         opened = self.open[-1]
@@ -234,7 +177,7 @@ class _Reader:
             self.scopes.pop()
         self._append(Block(opened.offset, opened.kind, tuple(opened.branches), tag.raw, opened.header))
 
-    def _read_statement(self, tag: _Tag) -> None:
+    def _read_statement(self, tag: Tag) -> None:
         match = _STATEMENT.fullmatch(tag.content)
         word, rest = (match[1], match[2]) if match else ("", "")
         if word in {"if", "elif"}:
@@ -256,8 +199,9 @@ class _Reader:
             hint = f"did you mean {near}?" if near else "known are if, elif, else, for and set"
             raise _TagError(f"the statement {{% {word} %}} is not available in a Structure; {hint}")
 
-    def _read_for(self, tag: _Tag, header: str) -> None:
-        from tasks.rendering.sandbox import ExpressionError, names_of_loop
+    def _read_for(self, tag: Tag, header: str) -> None:
+        from tasks.rendering.jinja_names import names_of_loop
+        from tasks.rendering.sandbox import ExpressionError
 
         try:
             targets, names = names_of_loop(header)
@@ -268,8 +212,9 @@ class _Reader:
         local = dict.fromkeys(targets, reads)
         self._open_block(_Open("for", "%for", tag.offset, tag.raw, test, header), local=local)
 
-    def _read_set(self, tag: _Tag, header: str) -> None:
-        from tasks.rendering.sandbox import ExpressionError, names_of_assignment
+    def _read_set(self, tag: Tag, header: str) -> None:
+        from tasks.rendering.jinja_names import names_of_assignment
+        from tasks.rendering.sandbox import ExpressionError
 
         try:
             targets, names = names_of_assignment(header)
@@ -281,7 +226,7 @@ class _Reader:
             self.scopes[-1][target] = self._reads(names) | before | around
         self._append(Assignment(tag.offset, tag.raw, header))
 
-    def _hole(self, tag: _Tag) -> Hole:
+    def _hole(self, tag: Tag) -> Hole:
         if not tag.content.strip():
             raise _TagError(f"{tag.raw} names nothing: write the name of a variable or column in it")
         if tag.content.lstrip()[:1] in {">", "^", "*"}:
@@ -299,7 +244,8 @@ class _Reader:
             return self._path(match[1])
         if not source.strip():
             raise _TagError("an expression is missing here: write the name of a variable or column")
-        from tasks.rendering.sandbox import ExpressionError, names_of_expression
+        from tasks.rendering.jinja_names import names_of_expression
+        from tasks.rendering.sandbox import ExpressionError
 
         try:
             names = names_of_expression(source)
@@ -334,12 +280,6 @@ class _Reader:
     def _reads(self, names: Reads) -> Reads:
         scope = self.scopes[-1]
         return frozenset[str]().union(*(scope.get(name, frozenset({name})) for name in names))
-
-
-def _trimmed(piece: Text, left: bool, right: bool) -> Text:
-    text = piece.text.lstrip() if left else piece.text
-    offset = piece.offset + len(piece.text) - len(text)
-    return Text(offset, text.rstrip() if right else text)
 
 
 def _closing_of(opened: _Open) -> str:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeAlias, TypeVar
 
+from tasks.rendering.cursor import Cursor
 from tasks.rendering.shape import (
     Arr,
     ArrFork,
@@ -52,7 +53,7 @@ def read_json(nodes: tuple[Node, ...]) -> Reading:
     reader = _Reader()
     shape, cut = None, None
     try:
-        shape = reader.root(_Cursor(nodes, nested=False))
+        shape = reader.root(Cursor(nodes, nested=False))
     except _StopError as stop:
         if stop.cut or any(isinstance(node, Block) for node in walk(nodes)):
             cut = (stop.offset, stop.message)
@@ -71,60 +72,13 @@ class _StopError(Exception):
         self.offset, self.message, self.cut = offset, message, cut
 
 
-class _Cursor:
-    """A place in a sequence of nodes; `nested` inside a block's branch."""
-
-    def __init__(self, nodes: tuple[Node, ...], *, nested: bool) -> None:
-        self.nodes, self.nested = nodes, nested
-        self.node, self.at = 0, 0
-
-    def peek(self) -> "str | Hole | Block | Assignment | None":
-        """The next character or node; None at the end."""
-        while self.node < len(self.nodes):
-            node = self.nodes[self.node]
-            if not isinstance(node, Text):
-                return node
-            if self.at < len(node.text):
-                return node.text[self.at]
-            self.node, self.at = self.node + 1, 0
-        return None
-
-    def skip(self) -> None:
-        """Leaves the character or node behind that `peek` showed."""
-        if isinstance(self.nodes[self.node], Text):
-            self.at += 1
-        else:
-            self.node, self.at = self.node + 1, 0
-
-    def take(self, pattern: re.Pattern[str]) -> str:
-        """The text that the pattern matches here; empty where it does not."""
-        node = self.nodes[self.node] if self.peek() is not None else None
-        match = pattern.match(node.text, self.at) if isinstance(node, Text) else None
-        self.at += len(match.group()) if match else 0
-        return match.group() if match else ""
-
-    def starts_with(self, word: str) -> bool:
-        """Whether the text goes on with a word."""
-        node = self.nodes[self.node] if self.peek() is not None else None
-        return isinstance(node, Text) and node.text.startswith(word, self.at)
-
-    @property
-    def offset(self) -> int:
-        """Where this stands in the whole text."""
-        if self.peek() is None:
-            last = self.nodes[-1] if self.nodes else None
-            return last.offset + len(last.text) if isinstance(last, Text) else last.offset if last else 0
-        node = self.nodes[self.node]
-        return node.offset + self.at if isinstance(node, Text) else node.offset
-
-
 class _Reader:
     def __init__(self) -> None:
         self.problems: dict[int, str] = {}
         self.doubts: dict[int, str] = {}
         self.typographic: int | None = None
 
-    def root(self, cursor: _Cursor) -> Obj:
+    def root(self, cursor: Cursor) -> Obj:
         self._space(cursor)
         while isinstance(cursor.peek(), Assignment):
             cursor.skip()
@@ -139,7 +93,7 @@ class _Reader:
             )
         return shape
 
-    def _value(self, cursor: _Cursor) -> Value:
+    def _value(self, cursor: Cursor) -> Value:
         piece, offset = cursor.peek(), cursor.offset
         match piece:
             case Hole():
@@ -158,10 +112,10 @@ class _Reader:
             case _:
                 raise _StopError(offset, "a value is missing here, or a block cuts through it", cut=True)
 
-    def _value_item(self, cursor: _Cursor) -> Item:
+    def _value_item(self, cursor: Cursor) -> Item:
         return self._value(cursor)
 
-    def _object(self, cursor: _Cursor) -> Obj:
+    def _object(self, cursor: Cursor) -> Obj:
         offset = cursor.offset
         cursor.skip()
         entries, _ = self._entries(cursor, self._member, ObjFork, ("}", offset), _NOT_NEEDED)
@@ -169,8 +123,8 @@ class _Reader:
 
     def _entries(
         self,
-        cursor: _Cursor,
-        read: Callable[[_Cursor], T],
+        cursor: Cursor,
+        read: Callable[[Cursor], T],
         fork: Callable[[Block, tuple[tuple[T, ...], ...]], T],
         closing: tuple[str, int],
         comma: Comma,
@@ -196,7 +150,7 @@ class _Reader:
             elif isinstance(piece, Block):
                 cursor.skip()
                 branches = [
-                    self._entries(_Cursor(b.body, nested=True), read, fork, ("", piece.offset), comma)
+                    self._entries(Cursor(b.body, nested=True), read, fork, ("", piece.offset), comma)
                     for b in piece.branches
                 ]
                 found.append(fork(piece, tuple(tuple(entries) for entries, _ in branches)))
@@ -207,7 +161,7 @@ class _Reader:
                 found.append(read(cursor))
                 comma = _NEEDED
 
-    def _check_comma(self, cursor: _Cursor, comma: Comma) -> None:
+    def _check_comma(self, cursor: Cursor, comma: Comma) -> None:
         piece = cursor.peek()
         if isinstance(piece, str) and piece in "]}":
             raise _StopError(cursor.offset, f"found {piece}, which closes nothing here", cut=cursor.nested)
@@ -216,7 +170,7 @@ class _Reader:
         elif True in comma:
             self.doubts.setdefault(cursor.offset, "a comma is missing before this in some rows")
 
-    def _member(self, cursor: _Cursor) -> Entry:
+    def _member(self, cursor: Cursor) -> Entry:
         offset = cursor.offset
         key = self._key(cursor)
         self._space(cursor)
@@ -241,7 +195,7 @@ class _Reader:
             )
         members: list[tuple[Entry, ...]] = []
         for branch in block.branches:
-            cursor = _Cursor(branch.body, nested=True)
+            cursor = Cursor(branch.body, nested=True)
             self._space(cursor)
             start, piece = cursor.offset, cursor.peek()
             if isinstance(piece, Block):
@@ -255,7 +209,7 @@ class _Reader:
                 raise _StopError(cursor.offset, "this block holds more than one value", cut=True)
         return ObjFork(block, tuple(members))
 
-    def _key(self, cursor: _Cursor) -> str:
+    def _key(self, cursor: Cursor) -> str:
         piece, offset = cursor.peek(), cursor.offset
         if isinstance(piece, Hole):
             raise _StopError(offset, "a placeholder cannot be a key: what it feeds must be known before the first row")
@@ -272,7 +226,7 @@ class _Reader:
         self.problems.setdefault(offset, f'put the key in double quotes: "{word[:40]}"')
         return word
 
-    def _word(self, cursor: _Cursor) -> Word:
+    def _word(self, cursor: Cursor) -> Word:
         offset = cursor.offset
         word = cursor.take(_WORD)
         if not word:
@@ -281,7 +235,7 @@ class _Reader:
             self.problems.setdefault(offset, f'this is no JSON value: put it in double quotes: "{word[:40]}"')
         return Word(offset, word)
 
-    def _string(self, cursor: _Cursor) -> Str:
+    def _string(self, cursor: Cursor) -> Str:
         offset = cursor.offset
         quote = str(cursor.peek())
         if quote in _TYPOGRAPHIC and self.typographic is None:
@@ -289,7 +243,7 @@ class _Reader:
         cursor.skip()
         return Str(offset, self._parts(cursor, _CLOSERS[quote], offset, in_block=False))
 
-    def _parts(self, cursor: _Cursor, closers: frozenset[str], start: int, *, in_block: bool) -> tuple[StrPart, ...]:
+    def _parts(self, cursor: Cursor, closers: frozenset[str], start: int, *, in_block: bool) -> tuple[StrPart, ...]:
         """The pieces of a string up to its closing quote, or to the end of a block's branch."""
         parts: list[StrPart] = []
         while (piece := cursor.peek()) is not None:
@@ -306,14 +260,14 @@ class _Reader:
                 parts.append(piece)
             elif isinstance(piece, Block):
                 branches = tuple(
-                    self._parts(_Cursor(b.body, nested=True), closers, start, in_block=True) for b in piece.branches
+                    self._parts(Cursor(b.body, nested=True), closers, start, in_block=True) for b in piece.branches
                 )
                 parts.append(StrFork(piece, branches))
         if not in_block:
             raise _StopError(start, "this string is never closed: add the closing quote", cut=cursor.nested)
         return _merged(parts)
 
-    def _characters(self, cursor: _Cursor, piece: str, start: int) -> str:
+    def _characters(self, cursor: Cursor, piece: str, start: int) -> str:
         if piece in "\r\n":
             raise _StopError(
                 start, "this string is not closed on its line: add the closing quote, or write \\n for a line end"
@@ -332,7 +286,7 @@ class _Reader:
             return ""
         return text
 
-    def _space(self, cursor: _Cursor) -> None:
+    def _space(self, cursor: Cursor) -> None:
         """Leaves white space and comments behind."""
         while isinstance(cursor.peek(), str):
             if cursor.take(_SPACE):
@@ -344,7 +298,7 @@ class _Reader:
             else:
                 return
 
-    def _comment(self, cursor: _Cursor, end: str, start: int | None) -> None:
+    def _comment(self, cursor: Cursor, end: str, start: int | None) -> None:
         while (piece := cursor.peek()) is not None:
             if isinstance(piece, str):
                 if start is not None and cursor.starts_with(end):
@@ -364,11 +318,11 @@ class _Reader:
             raise _StopError(place, "this comment is never closed: add */", cut=cursor.nested)
 
 
-def _is_cut(cursor: _Cursor) -> bool:
+def _is_cut(cursor: Cursor) -> bool:
     return cursor.nested or isinstance(cursor.peek(), Block)
 
 
-def _found(cursor: _Cursor) -> str:
+def _found(cursor: Cursor) -> str:
     piece = cursor.peek()
     match piece:
         case None:
