@@ -23,7 +23,7 @@ from tasks.profile import Profile
 from tasks.rendering.columns import render_columns, why_not_columns
 from tasks.rendering.handlebars import read_template
 from tasks.rendering.login import LOGIN, login_source
-from tasks.rendering.place import StructureError, line_and_column, problem_at
+from tasks.rendering.place import StructureError, line_and_column, refuse
 from tasks.rendering.places import Place, Records, field_reads, fields_of_text, find_places, printed_reads, value_reads
 from tasks.rendering.rendered import FAILED_SCHEMA, Rendered, Schemas, schema_of
 from tasks.rendering.template import Reads, Template
@@ -75,7 +75,7 @@ def compile_structure(text: str) -> "Structure":
     template = read_template(text)
     reading = read_json(template.nodes)
     records = find_places(reading.shape) if reading.shape else Records()
-    _refuse(text, dict(reading.problems) | records.problems)
+    refuse(text, dict(reading.problems) | records.problems)
     if reading.shape:
         modules = frozenset(place.module.name for place in records.places)
         reads, printed = field_reads(records), printed_reads(records)
@@ -184,17 +184,12 @@ def _prove_rows(structure: Structure, *, is_cut: bool) -> None:
         problems = problems_of_samples(structure.by_row, is_cut=is_cut)
     except ExpressionError as error:
         problems = {0: str(error)}
-    _refuse(structure.text, problems)
+    refuse(structure.text, problems)
 
 
 def _at(text: str, offset: int, message: str) -> str:
     line, column = line_and_column(text, offset)
     return f"line {line}, column {column}: {message}"
-
-
-def _refuse(text: str, problems: Mapping[int, str]) -> None:
-    if problems:
-        raise StructureError([problem_at(text, offset, problems[offset]) for offset in sorted(problems)])
 
 
 def _issues_of_names(structure: Structure, names: Names) -> list[Issue]:

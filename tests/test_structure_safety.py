@@ -157,3 +157,10 @@ def test_a_lookup_in_a_dictionary_is_an_ordinary_expression() -> None:
     text = "\"003use_bez\": \"{{ {'IT': 'Technik', 'HR': 'Personal'}[x] | default('-') }}\""
     assert identity(text, x="IT") == {"003use_bez": "Technik"}
     assert identity(text, x="__class__") == {"003use_bez": "-"}
+
+
+@pytest.mark.parametrize("text", ["{{", "{{x", "{{!--", '{"', "{{#if x}}", '"{{x}}",', "/*", "{% if x", '{{"'])
+def test_a_long_broken_text_is_refused_soon(text: str) -> None:
+    start = time.perf_counter()
+    assert problems(text * 5_000)
+    assert time.perf_counter() - start < 2

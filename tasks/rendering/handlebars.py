@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from tasks.modules import nearest
-from tasks.rendering.place import StructureError, line_and_column, problem_at
+from tasks.rendering.place import line_and_column, refuse
 from tasks.rendering.tags import COMMENTS, Tag, pieces_of
 from tasks.rendering.template import Assignment, Block, Branch, Hole, Node, Reads, Template, Test, Text, walk
 
@@ -83,8 +83,7 @@ class _Reader:
                 self.problems.setdefault(piece.offset, str(error))
         for opened in self.open:
             self._miss_closing(opened)
-        if self.problems:
-            raise StructureError([problem_at(self.text, at, self.problems[at]) for at in sorted(self.problems)])
+        refuse(self.text, self.problems)
         nodes = tuple(self.nodes)
         reads = frozenset[str]().union(*(_reads_of(node) for node in walk(nodes)))
         return Template(self.text, nodes, {name: self.aliases.get(name, name) for name in sorted(reads)})

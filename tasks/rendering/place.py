@@ -1,11 +1,13 @@
 """Where something stands in a Structure, told as line, column and a caret under the place."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from tasks.errors import Problem
 
 _EXCERPT_WIDTH: Final = 100
 _BEFORE_CARET: Final = 60
+_MOST: Final = 50
 
 
 class StructureError(ValueError):
@@ -17,6 +19,12 @@ class StructureError(ValueError):
 
     def __reduce__(self) -> tuple[type["StructureError"], tuple[list[Problem]]]:
         return type(self), (self.problems,)
+
+
+def refuse(text: str, problems: Mapping[int, str]) -> None:
+    """Raises StructureError when there are problems; `problems` by offset."""
+    if problems:
+        raise StructureError([problem_at(text, offset, problems[offset]) for offset in sorted(problems)[:_MOST]])
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:

@@ -12,10 +12,11 @@ _OPENING = re.compile(r"\{\{!--|\{\{!|\{\{\{(?![#/!%])|\{\{(?!%|\{[#/!%])|\{%|\{
 _CLOSING: Final = {"{{!--": "--}}", "{{!": "}}", "{{{": "}}}", "{{": "}}", "{%": "%}", "{#": "#}"}
 _QUOTED: Final = r'"(?:\\.|[^"\\\r\n{}])*"|' + r"'(?:\\.|[^'\\\r\n{}])*'|"
 _ENDS: Final = {
-    "}}}": re.compile(r"\{\{|\}\}\}"),
-    "}}": re.compile(_QUOTED + r"\{\{|\}\}"),
-    "%}": re.compile(_QUOTED + r"\{\{|%\}"),
+    "}}}": re.compile(r"\{[{%]|\}\}\}"),
+    "}}": re.compile(_QUOTED + r"\{[{%]|\}\}"),
+    "%}": re.compile(_QUOTED + r"\{[{%]|%\}"),
 }
+"""Where a tag ends: at its closing, or, never closed, where the next tag begins."""
 COMMENTS: Final = frozenset({"{{!--", "{{!", "{#"})
 
 
@@ -65,7 +66,7 @@ def _end_of_tag(text: str, start: int, closing: str, *, comment: bool) -> int | 
         end = text.find(closing, start)
         return end if end >= 0 else None
     for match in _ENDS[closing].finditer(text, start):
-        if match.group() in {closing, "{{"}:
+        if match.group() in {closing, "{{", "{%"}:
             return match.start() if match.group() == closing else None
     return None
 
