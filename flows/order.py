@@ -7,11 +7,12 @@ from typing import Protocol
 from tasks.step import P, R, Step
 from tasks.structure import render_structure
 
-from tasks.apply import apply
+from tasks.apply import Applying, apply
 from tasks.decode import decode
 from tasks.errors import StaleError
+from tasks.failed_rows import failed_rows_of
 from tasks.fetch import FetchRequest, fetch
-from tasks.output import Source
+from tasks.output import Source, Table
 from tasks.parse import parse
 from tasks.phones import assign_phones
 from tasks.plan import Plan
@@ -20,7 +21,9 @@ from tasks.profile import Profile
 from tasks.reconcile import reconcile
 from tasks.records import Records
 from tasks.report import Report, report
-from tasks.run import Outcome, Run
+from tasks.run import Run
+from tasks.snapshot import Circumstances
+from tasks.store.files import RunFiles
 from tasks.store.read import read_snapshot
 from tasks.store.store import Store
 from tasks.validate import validate
@@ -44,9 +47,19 @@ class Job:
     store: Store
     run: Run
     clock: Callable[[], str]
+    circumstances: Circumstances = Circumstances()
     fetching: Callable[[FetchRequest], Source] | None = None
     approve: str | None = None
     expected: str | None = None
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What came of the first seven steps: the source, its rows as they were read, the records."""
+
+    source: Source
+    table: Table
+    records: Records
 
 
 def as_task(step: Step[P, R], /) -> Callable[P, R]:
@@ -59,7 +72,7 @@ def as_function(step: Step[P, R], /) -> Callable[P, R]:
     return step.function
 
 
-def make_records(job: Job, call: Calling) -> Records:
+def take_in(job: Job, call: Calling) -> Intake:
     """From the source to the records that the file wants."""
     source = (job.fetching or call(fetch))(job.request)
     text = call(decode)(source, job.profile)
@@ -67,21 +80,21 @@ def make_records(job: Job, call: Calling) -> Records:
     kept = call(prefilter)(table, job.profile)
     mapped = call(map_variables)(kept, job.profile)
     modules = call(render_structure)(mapped, job.profile)
-    return call(validate)(modules, job.profile, job.store.keyring)
+    return Intake(source, table, call(validate)(modules, job.profile, job.store.keyring))
 
 
 def make_plan(records: Records, job: Job, call: Calling) -> Plan:
     """From the records to the plan, against the phone system as it is now."""
     with job.store.open() as connection:
         snapshot = read_snapshot(connection, job.profile.name)
-    plan = call(reconcile)(records, snapshot, job.profile)
+    plan = call(reconcile)(records, snapshot, job.profile, job.circumstances)
     plan = call(assign_phones)(plan, records, snapshot, job.profile, job.store.keyring)
     return plan.same_as(job.expected or job.approve).released_by(job.approve)
 
 
 def simulate_import(job: Job) -> Report:
     """The plan, made by the same functions that an import runs; nothing is written."""
-    plan = make_plan(make_records(job, as_function), job, as_function)
+    plan = make_plan(take_in(job, as_function).records, job, as_function)
     return as_function(report)(plan, None)
 
 
@@ -90,18 +103,15 @@ def run_import(job: Job, call: Calling) -> Report:
 
     Raises: StaleError when an approved plan is no longer the one that was seen, or when it moves every time.
     """
-    records = make_records(job, call)
+    intake = take_in(job, call)
     for attempt in range(1, ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM + 1):
-        plan = make_plan(records, job, call)
+        plan = make_plan(intake.records, job, call)
+        files = RunFiles(source=intake.source.data, failed=failed_rows_of(intake.table, plan, job.profile))
         try:
-            outcome = _applied(plan, job, call)
+            outcome = call(apply)(plan, Applying(job.run, job.store, job.clock, files))
         except StaleError:
-            if attempt == ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM or job.approve or job.expected:
+            if attempt == ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM:
                 raise
         else:
             return call(report)(plan, outcome)
     raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def _applied(plan: Plan, job: Job, call: Calling) -> Outcome:
-    return call(apply)(plan, job.run, job.store, job.clock)

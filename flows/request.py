@@ -12,9 +12,10 @@ from flows.order import Job
 from tasks.errors import WrongUseError
 from tasks.fetch import FetchRequest
 from tasks.profile import Profile
-from tasks.profile_file import find_profile, load_profile
+from tasks.profile_file import find_profile, load_profile, profile_files
 from tasks.run import Run, new_run_id, timestamp
 from tasks.settings import Settings
+from tasks.snapshot import Circumstances
 from tasks.store.store import open_store
 
 
@@ -66,6 +67,7 @@ def open_job(request: ImportRequest, settings: Settings | None = None) -> Job:
         store=open_store(settings),
         run=new_run(profile),
         clock=now,
+        circumstances=circumstances_of(profile, settings),
         approve=request.approve,
         expected=request.expected,
     )
@@ -82,4 +84,12 @@ def new_run(profile: Profile) -> Run:
         actor=os.environ.get("USER") or getuser(),
         version=version("rollcall"),
         profile_digest=profile.digest,
+    )
+
+
+def circumstances_of(profile: Profile, settings: Settings) -> Circumstances:
+    """The date, where the profile counts days, and the profiles that exist."""
+    counts_days = profile.on_missing == "disable_then_remove"
+    return Circumstances(
+        today=now()[:10] if counts_days else "", profiles=tuple(path.stem for path in profile_files(settings))
     )

@@ -4,51 +4,116 @@ The state that reconcile read is read again under the write lock; if it moved, t
 written in the same transaction, so that a retry after a lost answer finds its own run instead of guessing.
 """
 
-import json
 import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
 
 from tasks.errors import StaleError
+from tasks.keyring import Keyring
 from tasks.plan import Plan
 from tasks.retry import STORE
 from tasks.run import Outcome, Run
 from tasks.step import step
 from tasks.store.connection import Connection
+from tasks.store.files import RunFiles, keep_files
 from tasks.store.read import read_snapshot
-from tasks.store.runs import find_run, write_run
+from tasks.store.runs import find_run, mark_undone, write_run
 from tasks.store.store import Store
-from tasks.store.write import random_pins, write_users
+from tasks.store.write import write_people
 from tasks.store.write_phones import write_phones
+from tasks.user import SECRET_FIELDS
 
 PIN_DIGITS: Final = 6
 
 
-def apply_plan(plan: Plan, run: Run, store: Store, clock: Callable[[], str]) -> Outcome:
+@dataclass(frozen=True, repr=False)
+class Applying:
+    """What apply needs besides the plan: whose run it is, where, at what time, and the files that the run keeps."""
+
+    run: Run
+    store: Store
+    clock: Callable[[], str]
+    files: RunFiles = RunFiles()
+
+
+def apply_plan(plan: Plan, applying: Applying) -> Outcome:
     """What came of the plan: applied, nothing to do, or held.
 
     Raises: StaleError when the phone system is no longer as it was; StoreBusyError when it cannot be reached.
     """
+    run, store = applying.run, applying.store
     with store.open() as connection:
         connection.lock_for_writing()
         done = find_run(connection, run.id)
         if done is not None:
             return _outcome(plan, run, str(done["status"]), str(done["finished"]))
         status = "held" if plan.held else "applied" if plan.writes else "nothing"
-        now = clock()
-        if status == "applied":
-            _write(connection, plan, store, now)
+        now = applying.clock()
+        if status == "applied" and read_snapshot(connection, plan.profile).lineage != plan.state:
+            raise StaleError("plan-stale", "The phone system has changed since the plan was made. Make the plan again.")
         write_run(connection, run, plan, status=status, finished=now)
+        if status == "applied":
+            write_people(connection, _people(plan, store.keyring, now), run.id, now)
+            write_phones(connection, plan, store.keyring, run.id)
+            mark_undone(connection, run)
+        keep_files(connection, run, applying.files, store.keyring, held=status == "held", now=now)
         connection.commit()
     return _outcome(plan, run, status, now)
 
 
-def _write(connection: Connection, plan: Plan, store: Store, now: str) -> None:
-    if read_snapshot(connection, plan.profile).lineage != plan.state:
-        raise StaleError("plan-stale", "The phone system has changed since the plan was made. Make the plan again.")
-    drawn = [f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}d}" for _ in range(plan.changes.height)]
-    write_users(connection, plan, store.keyring, random_pins(plan.changes, drawn), now)
-    write_phones(connection, plan, store.keyring)
+def _people(plan: Plan, keyring: Keyring, now: str) -> pl.DataFrame:
+    """The changes as `write_people` takes them: secrets sealed, random pins drawn, nothing but what is to be written."""
+    changes = plan.changes.filter(pl.col("action") != "conflict")
+    missing = {name: dtype for name, dtype in _OPTIONAL.items() if name not in changes.columns}
+    changes = changes.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in missing.items())
+    action = pl.col("action")
+    return _sealed(changes, keyring).with_columns(
+        disown=pl.col("disown").fill_null(False) | (action == "release"),
+        enabled=pl.when(action == "disable").then(False).when(action.is_in(["enable", "create"])).then(True).otherwise("enabled"),
+        missing_since=pl.when(action == "disable").then(pl.lit(now)).otherwise("missing_since"),
+    )
+
+
+_OPTIONAL: Final[dict[str, type[pl.DataType]]] = {
+    "disown": pl.Boolean,
+    "enabled": pl.Boolean,
+    "missing_since": pl.String,
+    "owner": pl.String,
+    "adopted": pl.Boolean,
+    "number": pl.String,
+    "automatic": pl.Boolean,
+    "display_name": pl.String,
+    "auth_method": pl.String,
+    "email": pl.String,
+    "roles": pl.String,
+    **{f"{field}_changed": pl.Boolean for field in SECRET_FIELDS},
+    **{f"{field}_fingerprint": pl.String for field in SECRET_FIELDS},
+    **dict.fromkeys(SECRET_FIELDS, pl.String),
+}
+
+
+def _sealed(changes: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
+    """Plain secrets become sealed ones; an undo brings them sealed already. A new user without a pin gets one."""
+    changed = {field: pl.col(f"{field}_changed").fill_null(False) for field in SECRET_FIELDS}
+    if changes.schema["password"] == pl.Binary:
+        return changes.with_columns(expression.alias(f"{field}_changed") for field, expression in changed.items())
+    drawn = pl.Series([f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}d}" for _ in range(changes.height)], dtype=pl.String)
+    plain = changes.select(
+        password=pl.when(changed["password"]).then("password"),
+        pin=pl.when(changed["pin"]).then("pin").when(pl.col("action") == "create").then(drawn),
+    )
+    return changes.with_columns(
+        *(keyring.seal_series(plain[field], changes["login"], table="users", column=field) for field in SECRET_FIELDS),
+        *(plain[field].is_not_null().alias(f"{field}_changed") for field in SECRET_FIELDS),
+        # The fingerprint of what was imported last moves only when something was imported.
+        *(
+            pl.when(changed[field] | (pl.col("action") == "create")).then(f"{field}_fingerprint").alias(f"{field}_fingerprint")
+            for field in SECRET_FIELDS
+        ),
+    )
 
 
 def _outcome(plan: Plan, run: Run, status: str, finished: str) -> Outcome:
@@ -62,11 +127,6 @@ def _outcome(plan: Plan, run: Run, status: str, finished: str) -> Outcome:
         issues=plan.issues,
         aside=plan.aside,
     )
-
-
-def summary_of(run: dict[str, Any]) -> dict[str, int]:
-    """The counts of a recorded run."""
-    return json.loads(run["summary"])
 
 
 apply = step("apply", version=1, cached=False, retries=STORE)(apply_plan)

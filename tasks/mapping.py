@@ -50,7 +50,7 @@ class Mapping:
 
     def secret_names(self, header: Names) -> frozenset[str]:
         """Every column and variable that flows into a secret, whatever it is called."""
-        read = {name for key in SECRET_KEYS for name in self.structure.field_reads.get(key, frozenset[str]())}
+        read = {name for key in SECRET_KEYS for name in self.structure.printed_reads.get(key, frozenset[str]())}
         behind = self.columns_behind(read, header)
         columns = frozenset(header.header) if behind is None else behind
         tainted = columns | {name for name, variable in self.variables.items() if _touches(variable, columns, header)}

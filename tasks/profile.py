@@ -36,6 +36,18 @@ class Brakes(BaseModel):
     shrink_percent: Percent = 30
 
 
+class PasswordPolicy(BaseModel):
+    """What a password of the file must be.
+
+    Units: `minimum_length` in characters; `classes` of lower case, upper case, digits and signs, 0 to 4.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minimum_length: Annotated[int, Field(ge=1, le=128)] = 8
+    classes: Annotated[int, Field(ge=0, le=4)] = 0
+
+
 class Profile(BaseModel):
     """How one CSV is read and mapped; the file's stem is its name and owns the records that it creates."""
 
@@ -60,6 +72,18 @@ class Profile(BaseModel):
     structure: str
     pool_start: Annotated[int, Field(ge=10, description="first number the pool of extensions gives out")] = 100
     brakes: Brakes = Brakes()
+    password_policy: PasswordPolicy = PasswordPolicy()
+    login_cleanup: Literal["strip", "transliterate", "reject"] = Field(
+        default="strip", description="what happens to characters that a login cannot have: removed, ä to ae, or an error"
+    )
+    on_existing: Literal["adopt", "skip", "conflict"] = Field(
+        default="adopt", description="a user whom no import made; stated as adopt, it also takes over from profiles that are gone"
+    )
+    on_missing: Literal["remove", "disable", "disable_then_remove"] = Field(
+        default="remove", description="mode sync: what happens to a person who is no longer in the file"
+    )
+    remove_after_days: Annotated[int, Field(ge=1, description="for disable_then_remove, counted from going missing")] = 30
+    empty_cells: Literal["clear", "keep"] = Field(default="clear", description="what an empty cell does to its field")
     preview: Literal["rows", "counts"] = Field(
         default="rows",
         description="what Prefect's UI shows of each step: first rows of harmless columns, or only counts",

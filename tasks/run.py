@@ -19,6 +19,7 @@ class Run:
     actor: str = ""
     version: str = ""
     profile_digest: str = ""
+    undoes: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,22 @@ class Snapshot(Output):
     undone_digests: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Circumstances:
+    """What a plan depends on beside file, profile and phone system.
+
+    `today` is an ISO date, "" where no rule of the profile counts days; `profiles` are the names that exist, () where
+    that is not known.
+    """
+
+    today: str = ""
+    profiles: tuple[str, ...] = ()
+
+    def cache_facts(self) -> dict[str, object]:
+        """What a cached plan depends on of it."""
+        return {"today": self.today, "profiles": list(self.profiles)}
+
+
 def digest_of_frames(frames: Iterable[pl.DataFrame], *further: object) -> str:
     """A digest of frames without regard to the order of their rows (a database promises none)."""
     total = hashlib.blake2b(digest_size=16)

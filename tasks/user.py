@@ -84,6 +84,7 @@ PHONEBOOK_FIELDS: Final = (
     Field("phonebook.home_phone", "phonebook", "028pho_homephone"),
     Field("phonebook.fax", "phonebook", "028pho_fax"),
     Field("phonebook.notes", "phonebook", "028pho_notes"),
+    Field("phonebook.labels", "phonebook", "#labels"),
 )
 
 SECRET_FIELDS: Final = ("password", "pin")

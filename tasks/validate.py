@@ -67,15 +67,9 @@ def columns_behind_fields(modules: Modules, profile: Profile) -> dict[str, str]:
     mapping = mapping_of(profile)
     names = Names((*mapping.variables, *modules.facts.header))
     constants = {name for name, variable in mapping.variables.items() if variable.constant}
-    reads = {field: read - constants for field, read in mapping.structure.field_reads.items()}
     found: dict[str, str] = {}
-    for field, read in reads.items():
-        module = field.partition(".")[0]
-        # What every field of a module reads is the condition around it, not what the field prints.
-        shared = frozenset[str].intersection(
-            *(other for name, other in reads.items() if name.partition(".")[0] == module)
-        )
-        behind = sorted({names.find(name) or name for name in (read - shared or read)})
+    for field, read in mapping.structure.printed_reads.items():
+        behind = sorted({names.find(name) or name for name in read - constants})
         found[field] = behind[0] if len(behind) == 1 else field.rpartition(".")[2]
     return found
 
@@ -105,6 +99,7 @@ def _with_phonebook(base: pl.DataFrame, modules: Modules, untouched: tuple[str, 
     if entries is None:
         nothing = (pl.lit(None, dtype=pl.String).alias(field.name) for field in PHONEBOOK_FIELDS)
         return base.with_columns(*nothing, phonebook=pl.lit(None, dtype=pl.Boolean))
+    entries = _with_labels(entries, modules.frames.get("phonebooklabel"))
     positions = sorted({0, *entries["#index"].unique().to_list()})
     for index in positions:
         prefix = "phonebook" if index == 0 else f"phonebook.{index + 1}"
@@ -123,6 +118,29 @@ def _with_phonebook(base: pl.DataFrame, modules: Modules, untouched: tuple[str, 
             pl.col(prefix).fill_null(False)
         )
     return base
+
+
+def _with_labels(entries: pl.DataFrame, labels: pl.DataFrame | None) -> pl.DataFrame:
+    """The labels of each entry as one JSON text, sorted by name; no column where the Structure has no labels."""
+    if labels is None:
+        return entries
+    absent = pl.lit(None, dtype=pl.String)
+    named = labels.select(
+        ROW,
+        IDENTITY,
+        pl.col("#parent").alias("#index"),
+        name=(pl.col("050lab_bez") if "050lab_bez" in labels.columns else absent).str.strip_chars(),
+        value=(pl.col("028050pholab_value") if "028050pholab_value" in labels.columns else absent).fill_null(""),
+    ).filter(pl.col("name") != "")
+    one = pl.struct("name", "value").struct.json_encode()
+    joined = (
+        named.sort("name", "value")
+        .group_by(ROW, IDENTITY, "#index", maintain_order=True)
+        .agg(**{"#labels": pl.concat_str(pl.lit("["), one.str.join(","), pl.lit("]"))})
+    )
+    return entries.join(joined, on=[ROW, IDENTITY, "#index"], how="left", maintain_order="left").with_columns(
+        pl.col("#labels").fill_null("")
+    )
 
 
 def _cell(field: Field, name: str, untouched: tuple[str, ...]) -> pl.Expr:

@@ -38,6 +38,7 @@ def write_run(connection: Connection, run: Run, plan: Plan, *, status: str, fini
             actor=run.actor,
             profile_digest=run.profile_digest,
             version=run.version,
+            undoes=run.undoes,
         )
     )
     connection.append(run_changes, _changes(run.id, plan))
@@ -71,24 +72,15 @@ def facts_json(facts: SourceFacts) -> str:
     return json.dumps(asdict(facts), ensure_ascii=False)
 
 
+def mark_undone(connection: Connection, run: Run) -> None:
+    """Marks the run that this one takes back."""
+    if run.undoes is not None:
+        connection.execute(sa.update(runs).where(runs.c.id == run.undoes).values(status="undone"))
+
+
 def _changes(run_id: str, plan: Plan) -> pl.DataFrame:
-    phones = phone_changes_by_login(plan)
     changes = plan.changes.filter(pl.col("action") != "conflict").select("login", "action", "row", "fields")
-    joined = changes.join(phones, on="login", how="left", maintain_order="left")
-    joined = joined.with_columns(pl.col("phones").fill_null("[]"), run_id=pl.lit(run_id))
-    return _numbered(joined)
-
-
-def phone_changes_by_login(plan: Plan) -> pl.DataFrame:
-    """The phone changes of each user as one JSON text. Shape: `login`, `phones`."""
-    if plan.phones.is_empty():
-        return pl.DataFrame(schema={"login": pl.String, "phones": pl.String})
-    one = pl.struct("action", "kind", "mac", "before").struct.json_encode()
-    return (
-        plan.phones.select("login", phones=one)
-        .group_by("login", maintain_order=True)
-        .agg(phones=pl.concat_str(pl.lit("["), pl.col("phones").str.join(","), pl.lit("]")))
-    )
+    return _numbered(changes.with_columns(run_id=pl.lit(run_id)))
 
 
 def _numbered(frame: pl.DataFrame) -> pl.DataFrame:

@@ -152,6 +152,7 @@ runs = sa.Table(
     sa.Column("actor", sa.Text, nullable=False, server_default=""),
     sa.Column("profile_digest", sa.Text, nullable=False, server_default=""),
     sa.Column("version", sa.Text, nullable=False, server_default=""),
+    sa.Column("undoes", sa.Text),
 )
 
 run_changes = sa.Table(
@@ -163,9 +164,39 @@ run_changes = sa.Table(
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("row", sa.Integer),
     sa.Column("fields", sa.Text, nullable=False),
-    sa.Column("phones", sa.Text, nullable=False, server_default="[]"),
-    sa.Column("secrets", sa.LargeBinary),
 )
+"""`fields` is JSON of field to [before, after]; secrets are masked there and stand, sealed, in `run_secrets`."""
+
+run_secrets = sa.Table(
+    "run_secrets",
+    METADATA,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("login", sa.Text, primary_key=True),
+    sa.Column("field", sa.Text, primary_key=True),
+    sa.Column("before", sa.LargeBinary),
+    sa.Column("after", sa.LargeBinary),
+    sa.Column("fingerprint_before", sa.Text, nullable=False, server_default=""),
+    sa.Column("fingerprint_after", sa.Text, nullable=False, server_default=""),
+)
+"""The sealed values that a run replaced and wrote, as they lay in `users`: undo puts them back without opening them."""
+
+run_phones = sa.Table(
+    "run_phones",
+    METADATA,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("login", sa.Text, nullable=False, index=True),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("mac", sa.Text),
+    sa.Column("before", sa.Text),
+    sa.Column("fields", sa.Text, nullable=False),
+    sa.Column("sip_user", sa.Text),
+    sa.Column("sip_secret", sa.LargeBinary),
+    sa.Column("web_password", sa.LargeBinary),
+    sa.Column("web_password_fingerprint", sa.Text, nullable=False, server_default=""),
+)
+"""`before` is the login that had the device; the account is that of a device that goes with its user."""
 
 run_issues = sa.Table(
     "run_issues",

@@ -15,6 +15,7 @@ from tasks.store.tables import (
     roles,
     run_changes,
     run_issues,
+    run_phones,
     runs,
     user_roles,
     users,
@@ -92,17 +93,18 @@ def show_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
         return None
     changes = connection.read(
         sa.select(
-            run_changes.c.action, run_changes.c.login, run_changes.c.row, run_changes.c.fields, run_changes.c.phones
+            run_changes.c.run_id, run_changes.c.action, run_changes.c.login, run_changes.c.row, run_changes.c.fields
         )
         .where(run_changes.c.run_id == run_id)
         .order_by(run_changes.c.position)
     )
+    story = _changes(connection, changes, _phones_of_runs().where(run_phones.c.run_id == run_id))
     issues = connection.read(
         sa.select(*(run_issues.c[name] for name in ("row", "line", "column", "code", "severity", "message")))
         .where(run_issues.c.run_id == run_id)
         .order_by(run_issues.c.position)
     )
-    return {**_run(found.to_dicts()[0]), "changes": _changes(changes), "issues": issues.to_dicts()}
+    return {**_run(found.to_dicts()[0]), "changes": story, "issues": issues.to_dicts()}
 
 
 def show_login(connection: Connection, login: str) -> list[dict[str, Any]]:
@@ -117,19 +119,30 @@ def show_login(connection: Connection, login: str) -> list[dict[str, Any]]:
             run_changes.c.login,
             run_changes.c.row,
             run_changes.c.fields,
-            run_changes.c.phones,
         )
         .join(runs, runs.c.id == run_changes.c.run_id)
         .where(run_changes.c.login == login)
         .order_by(runs.c.started, runs.c.id)
     )
-    return _changes(connection.read(select))
+    phones = _phones_of_runs().where(run_phones.c.login == login)
+    return _changes(connection, connection.read(select), phones)
 
 
-def _changes(frame: pl.DataFrame) -> list[dict[str, Any]]:
+def _changes(connection: Connection, frame: pl.DataFrame, phones: Query) -> list[dict[str, Any]]:
+    by_person: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for phone in connection.read(phones).to_dicts():
+        by_person.setdefault((phone.pop("run_id"), phone.pop("login")), []).append(
+            {**phone, "fields": json.loads(phone["fields"])}
+        )
     return [
-        {**row, "fields": json.loads(row["fields"]), "phones": json.loads(row["phones"])} for row in frame.to_dicts()
+        {**row, "fields": json.loads(row["fields"]), "phones": by_person.get((row["run_id"], row["login"]), [])}
+        for row in frame.to_dicts()
     ]
+
+
+def _phones_of_runs() -> sa.Select[*tuple[Any, ...]]:
+    names = ("run_id", "login", "action", "kind", "mac", "before", "fields")
+    return sa.select(*(run_phones.c[name] for name in names)).order_by(run_phones.c.position)
 
 
 def _run(row: dict[str, Any]) -> dict[str, Any]:

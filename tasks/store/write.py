@@ -1,17 +1,17 @@
-"""Writes a plan's users, set-based: what changes is staged once, then a fixed number of statements brings it in.
+"""Writes people, set-based: what changes is staged once, then a fixed number of statements brings it in.
 
 The order matters to the unique constraints: what goes, goes first (users, numbers), then come the new users, then
-everything that hangs on them. All of it runs in the caller's transaction.
+everything that hangs on them. All of it runs in the caller's transaction, and leaves behind what undo needs.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 import sqlalchemy as sa
 
-from tasks.keyring import Keyring
-from tasks.plan import Plan, phonebook_prefixes
+from tasks.plan import phonebook_prefixes
 from tasks.store.connection import Connection
+from tasks.store.history import keep_secrets_of_gone, keep_secrets_of_new, keep_secrets_of_updated
 from tasks.store.tables import (
     extensions,
     import_records,
@@ -24,73 +24,48 @@ from tasks.store.tables import (
 )
 from tasks.user import PHONEBOOK_FIELDS, SECRET_FIELDS
 
-_ENTRY_COLUMNS: Final = tuple(field.column for field in PHONEBOOK_FIELDS)
+ENTRY_COLUMNS: Final = (*(field.column for field in PHONEBOOK_FIELDS), "labels")
+WRITTEN: Final = ("create", "update", "enable", "disable")
+"""The actions that leave a user in the phone system."""
 
 
-def write_users(connection: Connection, plan: Plan, keyring: Keyring, pins: pl.Series, now: str) -> None:
-    """Brings creates, updates, removals and releases of users into the phone system.
+def write_people(connection: Connection, people: pl.DataFrame, run_id: str, now: str) -> None:
+    """Brings people into the phone system.
 
-    `pins` are the random ones for new users, one a change, null where none is needed.
+    Shape: `people` has `action`, `login`, `row`, `user_id` (null for a create), `number`, `automatic`, `enabled`, the
+    text fields and phonebook entries with their final values (null = leave it), `password` and `pin` sealed with
+    `password_changed` and `pin_changed`, their fingerprints (null = leave it), `missing_since`, `owner` and `adopted`
+    (null = leave it), `disown`.
     """
-    changes = plan.changes
-    if changes.is_empty():
-        return
-    _remove(connection, changes, now)
-    people = _with_secrets(changes.filter(pl.col("action").is_in(["create", "update"])), plan, keyring, pins)
-    if people.is_empty():
-        return
-    columns = [name for name in people.columns if name not in {"fields", "password_plain", "pin_plain"}]
-    staged = connection.stage(
-        "stage_people", people.select(columns).with_columns(pl.col("^.*_changed$").fill_null(False))
-    )
+    gone = people.filter(pl.col("action") == "remove")
+    if gone.height:
+        staged = connection.stage("stage_gone", gone.select("user_id", "login"))
+        keep_secrets_of_gone(connection, staged, run_id)
+        _rest(connection, sa.select(staged.c.user_id), now)
+        connection.execute(sa.delete(users).where(users.c.id.in_(sa.select(staged.c.user_id))))
+    staying = people.filter(pl.col("action") != "remove")
+    if staying.height:
+        staged = connection.stage("stage_people", staying.drop("fields", strict=False))
+        _bring_in(connection, staying, staged, run_id, now)
+
+
+def _bring_in(connection: Connection, people: pl.DataFrame, staged: sa.TableClause, run_id: str, now: str) -> None:
+    keep_secrets_of_updated(connection, staged, run_id)
     _free_numbers(connection, staged, now)
     _create(connection, staged)
     connection.execute(
         sa.update(staged).where(staged.c.user_id.is_(None), users.c.login == staged.c.login).values(user_id=users.c.id)
     )
+    keep_secrets_of_new(connection, staged, run_id)
     _update(connection, staged)
     _write_numbers(connection, staged)
     _write_voicemail(connection, staged)
     _write_phonebook(connection, people, staged)
     _write_roles(connection, people)
-    _write_import_records(connection, staged, plan.profile)
+    _write_import_records(connection, staged)
 
 
-def random_pins(changes: pl.DataFrame, draw: list[str]) -> pl.Series:
-    """The pin of each new user whose row names none, from as many drawn ones as there are changes."""
-    needed = (pl.col("action") == "create") & ~pl.col("pin_changed").fill_null(False)
-    return changes.select(pin=pl.when(needed).then(pl.Series(draw, dtype=pl.String)))["pin"]
-
-
-def _with_secrets(people: pl.DataFrame, plan: Plan, keyring: Keyring, pins: pl.Series) -> pl.DataFrame:
-    drawn = plan.changes.select("login", drawn_pin=pins)
-    people = people.join(drawn, on="login", how="left", maintain_order="left")
-    plain = {
-        "password": people.select(x=pl.when(pl.col("password_changed")).then("password"))["x"],
-        "pin": people.select(x=pl.when(pl.col("pin_changed")).then("pin").otherwise("drawn_pin"))["x"],
-    }
-    sealed = [
-        keyring.seal_series(plain[field], people["login"], table="users", column=field).alias(field)
-        for field in SECRET_FIELDS
-    ]
-    flags = [plain[field].is_not_null().alias(f"{field}_changed") for field in SECRET_FIELDS]
-    return people.drop("drawn_pin").with_columns(*sealed, *flags)
-
-
-def _remove(connection: Connection, changes: pl.DataFrame, now: str) -> None:
-    gone = changes.filter(pl.col("action") == "remove").select("user_id")
-    if gone.height:
-        staged = connection.stage("stage_gone", gone)
-        ids = sa.select(staged.c.user_id)
-        _rest(connection, ids, now)
-        connection.execute(sa.delete(users).where(users.c.id.in_(ids)))
-    released = changes.filter(pl.col("action") == "release").select("user_id")
-    if released.height:
-        staged = connection.stage("stage_released", released)
-        connection.execute(sa.delete(import_records).where(import_records.c.user_id.in_(sa.select(staged.c.user_id))))
-
-
-def _rest(connection: Connection, ids: sa.Select[tuple[int]], now: str) -> None:
+def _rest(connection: Connection, ids: sa.Select[tuple[Any]], now: str) -> None:
     """Remembers the numbers that these users give up, so that the pool does not hand them to strangers."""
     source = (
         sa.select(extensions.c.number, users.c.login, sa.literal(now))
@@ -102,33 +77,26 @@ def _rest(connection: Connection, ids: sa.Select[tuple[int]], now: str) -> None:
 
 def _free_numbers(connection: Connection, staged: sa.TableClause, now: str) -> None:
     """Users whose number changes let the present one go, before anybody gets a new one."""
-    changing = (
-        sa.select(extensions.c.user_id)
-        .join(staged, staged.c.user_id == extensions.c.user_id)
-        .where(sa.or_(extensions.c.number != staged.c.number, extensions.c.automatic != staged.c.automatic))
-    )
-    moving = (
-        sa.select(extensions.c.user_id)
-        .join(staged, staged.c.user_id == extensions.c.user_id)
-        .where(extensions.c.number != staged.c.number)
-    )
+    held = sa.select(extensions.c.user_id).join(staged, staged.c.user_id == extensions.c.user_id)
+    moving = held.where(extensions.c.number != staged.c.number)
     _rest(connection, moving, now)
+    changing = held.where(sa.or_(extensions.c.number != staged.c.number, extensions.c.automatic != staged.c.automatic))
     connection.execute(sa.delete(extensions).where(extensions.c.user_id.in_(changing)))
 
 
 def _create(connection: Connection, staged: sa.TableClause) -> None:
-    columns = ["login", "display_name", "auth_method", "password", "pin"]
+    columns = ["login", "display_name", "auth_method", "enabled", "password", "pin"]
     source = sa.select(*(staged.c[name] for name in columns)).where(staged.c.action == "create")
     connection.execute(sa.insert(users).from_select(columns, source))
 
 
 def _update(connection: Connection, staged: sa.TableClause) -> None:
-    updated = (users.c.id == staged.c.user_id, staged.c.action == "update", staged.c.display_name.is_not(None))
-    connection.execute(
-        sa.update(users).where(*updated).values(display_name=staged.c.display_name, auth_method=staged.c.auth_method)
-    )
+    known = (users.c.id == staged.c.user_id, staged.c.action != "create")
+    for names in (("display_name", "auth_method"), ("enabled",)):
+        values = {name: staged.c[name] for name in names}
+        connection.execute(sa.update(users).where(*known, staged.c[names[0]].is_not(None)).values(values))
     for field in SECRET_FIELDS:
-        changed = (*updated, staged.c[f"{field}_changed"] == sa.true())
+        changed = (*known, staged.c[f"{field}_changed"] == sa.true())
         connection.execute(sa.update(users).where(*changed).values({field: staged.c[field]}))
 
 
@@ -138,7 +106,7 @@ def _write_numbers(connection: Connection, staged: sa.TableClause) -> None:
         staged.c.number.is_not(None), staged.c.user_id.not_in(held)
     )
     connection.execute(sa.insert(extensions).from_select(["number", "user_id", "kind", "automatic"], source))
-    given = sa.select(extensions.c.number)
+    given = sa.select(staged.c.number).where(staged.c.number.is_not(None))
     connection.execute(sa.delete(resting_extensions).where(resting_extensions.c.number.in_(given)))
 
 
@@ -156,71 +124,86 @@ def _write_voicemail(connection: Connection, staged: sa.TableClause) -> None:
 
 
 def _write_phonebook(connection: Connection, people: pl.DataFrame, staged_people: sa.TableClause) -> None:
-    """The entries, one row a user and position: altered in place, added, or removed where no longer rendered."""
-    prefixes = phonebook_prefixes(people.columns)
-    entries = [
-        people.filter(pl.col(prefix).is_not_null()).select(
-            "login",
-            position=pl.lit(1 if prefix == "phonebook" else int(prefix[10:]), dtype=pl.Int64),
-            present=pl.col(prefix),
-            **{column: pl.col(f"{prefix}.{column}").fill_null("") for column in _ENTRY_COLUMNS},
-        )
-        for prefix in prefixes
-    ]
+    """The entries, one row a user and position: altered in place, added, or removed where no longer wanted."""
+    entries = [_entries(people, prefix) for prefix in phonebook_prefixes(people.columns)]
     if not entries:
         return
     staged = connection.stage("stage_entries", pl.concat(entries))
-    owner = sa.select(staged_people.c.user_id).where(staged_people.c.login == staged.c.login).scalar_subquery()
-    here = (phonebook.c.user_id == staged_people.c.user_id, staged_people.c.login == staged.c.login)
-    same = (*here, phonebook.c.position == staged.c.position)
-    updated = staged_people.c.action == "update"
-    values = {column: staged.c[column] for column in _ENTRY_COLUMNS}
-    connection.execute(sa.update(phonebook).where(*same, updated, staged.c.present == sa.true()).values(values))
-    unwanted = sa.select(phonebook.c.id).where(*same, updated, staged.c.present == sa.false())
-    connection.execute(sa.delete(phonebook).where(phonebook.c.id.in_(unwanted)))
-    exists = sa.exists().where(*same)
-    source = sa.select(owner, staged.c.position, *values.values()).where(staged.c.present == sa.true(), ~exists)
-    connection.execute(sa.insert(phonebook).from_select(["user_id", "position", *_ENTRY_COLUMNS], source))
+    same = (
+        phonebook.c.user_id == staged_people.c.user_id,
+        staged_people.c.login == staged.c.login,
+        phonebook.c.position == staged.c.position,
+    )
+    values = {column: staged.c[column] for column in ENTRY_COLUMNS}
+    if people.filter(pl.col("action") != "create").height:
+        connection.execute(sa.update(phonebook).where(*same, staged.c.present == sa.true()).values(values))
+        unwanted = sa.select(phonebook.c.id).where(*same, staged.c.present == sa.false())
+        connection.execute(sa.delete(phonebook).where(phonebook.c.id.in_(unwanted)))
+    exists = sa.exists().where(
+        phonebook.c.user_id == staged_people.c.user_id, phonebook.c.position == staged.c.position
+    )
+    source = (
+        sa.select(staged_people.c.user_id, staged.c.position, *values.values())
+        .join_from(staged, staged_people, staged_people.c.login == staged.c.login)
+        .where(staged.c.present == sa.true(), ~exists)
+    )
+    connection.execute(sa.insert(phonebook).from_select(["user_id", "position", *ENTRY_COLUMNS], source))
+
+
+def _entries(people: pl.DataFrame, prefix: str) -> pl.DataFrame:
+    return people.filter(pl.col(prefix).is_not_null()).select(
+        "login",
+        position=pl.lit(1 if prefix == "phonebook" else int(prefix[10:]), dtype=pl.Int64),
+        present=pl.col(prefix),
+        **{column: pl.col(f"{prefix}.{column}").fill_null("") for column in ENTRY_COLUMNS},
+    )
 
 
 def _write_roles(connection: Connection, people: pl.DataFrame) -> None:
     """Roles are replaced by the list; unknown ones are created, known ones are found without regard to case."""
-    present = connection.read(sa.select(user_roles.c.user_id).limit(1)).height > 0
-    listed = people.select("login", name=pl.col("roles").str.split(";")).explode("name", empty_as_null=True)
+    named = people.filter(pl.col("roles").is_not_null())
+    listed = named.select("login", name=pl.col("roles").str.split(";")).explode("name", empty_as_null=True)
     listed = listed.filter(pl.col("name") != "").with_columns(folded=pl.col("name").str.to_lowercase())
-    known = connection.read(sa.select(roles.c.id, roles.c.name)).with_columns(folded=pl.col("name").str.to_lowercase())
-    new = listed.join(known, on="folded", how="anti").unique("folded", maintain_order=True).select("name")
-    connection.append(roles, new)
-    if present:
-        staged = connection.stage("stage_roles_of", people.filter(pl.col("action") == "update").select("login"))
+    new = listed.join(_known_roles(connection), on="folded", how="anti").unique("folded", maintain_order=True)
+    connection.append(roles, new.select("name"))
+    known = named.filter(pl.col("action") != "create").select("login")
+    if known.height:
+        staged = connection.stage("stage_roles_of", known)
         ids = sa.select(users.c.id).join(staged, staged.c.login == users.c.login)
         connection.execute(sa.delete(user_roles).where(user_roles.c.user_id.in_(ids)))
     if listed.is_empty():
         return
-    known = connection.read(sa.select(roles.c.id, roles.c.name)).with_columns(folded=pl.col("name").str.to_lowercase())
-    pairs = listed.join(known, on="folded", how="inner").select("login", role_id="id").unique()
+    pairs = listed.join(_known_roles(connection), on="folded", how="inner").select("login", role_id="id").unique()
     staged = connection.stage("stage_roles", pairs)
     source = sa.select(users.c.id, staged.c.role_id).join(users, users.c.login == staged.c.login)
     connection.execute(sa.insert(user_roles).from_select(["user_id", "role_id"], source))
 
 
-def _write_import_records(connection: Connection, staged: sa.TableClause, profile: str) -> None:
-    """Ownership, and the fingerprints of what was imported last."""
+def _known_roles(connection: Connection) -> pl.DataFrame:
+    known = connection.read(sa.select(roles.c.id, roles.c.name))
+    return known.with_columns(folded=pl.col("name").str.to_lowercase())
+
+
+def _write_import_records(connection: Connection, staged: sa.TableClause) -> None:
+    """Ownership, since when somebody is missing, and the fingerprints of what was imported last."""
+    disowned = sa.select(staged.c.user_id).where(staged.c.disown == sa.true())
+    connection.execute(sa.delete(import_records).where(import_records.c.user_id.in_(disowned)))
+    here = import_records.c.user_id == staged.c.user_id
     for field in SECRET_FIELDS:
-        named = staged.c[f"{field}_fingerprint"]
-        column = f"{field}_fingerprint"
-        connection.execute(
-            sa.update(import_records)
-            .where(import_records.c.user_id == staged.c.user_id, named.is_not(None), named != "")
-            .values({column: named})
-        )
-    recorded = sa.select(import_records.c.user_id)
+        print_ = staged.c[f"{field}_fingerprint"]
+        changed = sa.update(import_records).where(here, print_.is_not(None))
+        connection.execute(changed.values({f"{field}_fingerprint": print_}))
+    present = sa.update(import_records).where(here, staged.c.enabled.is_not(None))
+    connection.execute(present.values(missing_since=staged.c.missing_since))
+    owned = sa.update(import_records).where(here, staged.c.owner.is_not(None))
+    connection.execute(owned.values(profile=staged.c.owner, adopted=staged.c.adopted))
     source = sa.select(
         staged.c.user_id,
-        sa.literal(profile),
-        staged.c.action == "update",
+        staged.c.owner,
+        staged.c.adopted,
         sa.func.coalesce(staged.c.password_fingerprint, ""),
         sa.func.coalesce(staged.c.pin_fingerprint, ""),
-    ).where(staged.c.user_id.not_in(recorded), staged.c.row.is_not(None))
-    columns = ["user_id", "profile", "adopted", "password_fingerprint", "pin_fingerprint"]
+        staged.c.missing_since,
+    ).where(staged.c.owner.is_not(None), staged.c.user_id.not_in(sa.select(import_records.c.user_id)))
+    columns = ["user_id", "profile", "adopted", "password_fingerprint", "pin_fingerprint", "missing_since"]
     connection.execute(sa.insert(import_records).from_select(columns, source))

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from tasks.keyring import Keyring
 from tasks.plan import Plan
 from tasks.store.connection import Connection
-from tasks.store.tables import devices, users
+from tasks.store.history import device_accounts
+from tasks.store.tables import devices, run_phones, users
 from tasks.user import FOLLOW_ME
 
 SIP_USER_CHARACTERS: Final = 15
@@ -22,14 +23,28 @@ _ALPHABET: Final = string.ascii_lowercase + string.digits
 _VALUES: Final = ("name", "ip", "number", "web_user", *FOLLOW_ME.values())
 
 
-def write_phones(connection: Connection, plan: Plan, keyring: Keyring) -> None:
-    """Brings assignments, moves and releases of phones into the phone system."""
+def write_phones(connection: Connection, plan: Plan, keyring: Keyring, run_id: str) -> None:
+    """Brings assignments, moves and releases of phones into the phone system, and keeps what undo needs."""
     if plan.phones.is_empty():
         return
+    _keep_history(connection, plan.phones, run_id)
     _release(connection, plan.phones.filter(pl.col("action") == "release"))
     kept = plan.phones.filter(pl.col("action") != "release")
     _alter(connection, kept.filter(pl.col("device_id").is_not_null()), keyring)
     _make(connection, kept.filter(pl.col("device_id").is_null()), keyring)
+
+
+def _keep_history(connection: Connection, phones: pl.DataFrame, run_id: str) -> None:
+    columns = ["position", "login", "action", "kind", "mac", "device_id", "before", "fields"]
+    numbered = phones.with_row_index("position", offset=1).with_columns(pl.col("position").cast(pl.Int64))
+    staged = connection.stage("stage_phone_history", numbered.select(columns))
+    accounts = device_accounts()
+    accounts["web_password_fingerprint"] = sa.func.coalesce(accounts["web_password_fingerprint"], "")
+    kept = [name for name in columns if name != "device_id"]
+    source = sa.select(
+        sa.literal(run_id), *(staged.c[name] for name in kept), *accounts.values()
+    ).select_from(staged.outerjoin(devices, devices.c.id == staged.c.device_id))
+    connection.execute(sa.insert(run_phones).from_select(["run_id", *kept, *accounts], source))
 
 
 def _release(connection: Connection, released: pl.DataFrame) -> None:

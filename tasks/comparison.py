@@ -1,0 +1,144 @@
+"""Compares wanted with existing, field by field, as columns: what changes, from what to what.
+
+An empty cell clears its field, except secrets and an automatic extension. Secrets are compared by the fingerprint of
+what was imported last, so that a password which its user changed is not set back by every run.
+"""
+
+import json
+from typing import Final
+
+import polars as pl
+
+from tasks.extensions import Settled
+from tasks.plan import (
+    WAS,
+    fields_json,
+    json_flag,
+    json_list,
+    json_secret,
+    json_text,
+    phonebook_prefixes,
+    text_fields,
+)
+from tasks.user import SECRET_FIELDS
+
+_DEFAULTS: Final = {"auth_method": "mobydick"}
+
+
+def compare_rows(mine: pl.DataFrame, settled: Settled, profile: str) -> pl.DataFrame:
+    """The rows with their action, their changed fields as JSON, and the number that each person has in the end.
+
+    Shape: `mine` has the wanted fields and the existing ones (`FIELD#was`); rows whose number was refused are left out.
+    """
+    rows = mine.join(settled.rejected, on="login", how="anti", maintain_order="left")
+    rows = rows.join(settled.numbers, on="login", how="left", maintain_order="left")
+    rows = _defaults(rows)
+    changed = _changed_fields(rows, profile)
+    rows = rows.with_columns(
+        fields=fields_json(rows, changed),
+        **{f"{field}_changed": changed[field][0] for field in SECRET_FIELDS},
+    )
+    differs = pl.any_horizontal(condition for condition, *_ in changed.values())
+    known = pl.col("action") == "unchanged"
+    return rows.with_columns(
+        action=pl.when(known & back_again())
+        .then(pl.lit("enable"))
+        .when(known & differs)
+        .then(pl.lit("update"))
+        .otherwise(pl.col("action"))
+    )
+
+
+def back_again() -> pl.Expr:
+    """Whether a person whom an import disabled is in the file again."""
+    return pl.col(f"missing_since{WAS}").is_not_null()
+
+
+def _defaults(rows: pl.DataFrame) -> pl.DataFrame:
+    """What a create gets where the file says nothing, and what an entry without a name is called."""
+    creates = pl.col("action") == "create"
+    prefixes = phonebook_prefixes(rows.columns)
+    rows = rows.with_columns(
+        auth_method=pl.when(pl.col("auth_method") == "").then(pl.lit(_DEFAULTS["auth_method"])).otherwise("auth_method")
+    )
+    return rows.with_columns(
+        auth_method=pl.when(creates)
+        .then(pl.col("auth_method").fill_null(_DEFAULTS["auth_method"]))
+        .otherwise("auth_method"),
+        **{
+            f"{prefix}.display_name": pl.when(
+                pl.col(prefix).fill_null(False)
+                & (
+                    (pl.col(f"{prefix}.display_name") == "")
+                    | ~pl.col(f"{prefix}{WAS}").fill_null(False) & pl.col(f"{prefix}.display_name").is_null()
+                )
+            )
+            .then(pl.coalesce("display_name", f"display_name{WAS}"))
+            .otherwise(f"{prefix}.display_name")
+            for prefix in prefixes
+        },
+    )
+
+
+def _changed_fields(rows: pl.DataFrame, profile: str) -> dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]]:
+    """For each field: whether it changes, its existing and its wanted value as JSON."""
+    creates = pl.col("action") == "create"
+    null = pl.lit("null")
+    changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]] = {}
+    for name in text_fields(rows.columns):
+        wanted, was = pl.col(name), pl.col(f"{name}{WAS}").fill_null(_DEFAULTS.get(name, ""))
+        differs = (wanted.str.to_lowercase() != was.str.to_lowercase()) if name == "roles" else (wanted != was)
+        changed[name] = (
+            (wanted.is_not_null() & differs).fill_null(False),
+            pl.when(creates).then(null).otherwise(_as_json(rows, name, f"{name}{WAS}")),
+            _as_json(rows, name, name),
+        )
+    changed["extension"] = (
+        pl.col("number").ne_missing(pl.col(f"extension{WAS}")),
+        json_text(rows, f"extension{WAS}"),
+        json_text(rows, "number"),
+    )
+    changed["extension_automatic"] = (
+        ~creates & pl.col("automatic").ne_missing(pl.col(f"automatic{WAS}")),
+        json_flag(pl.col(f"automatic{WAS}")),
+        json_flag(pl.col("automatic")),
+    )
+    for field in SECRET_FIELDS:
+        print_ = pl.col(f"{field}_fingerprint")
+        differs = (print_ != "") & print_.ne_missing(pl.col(f"{field}_fingerprint{WAS}"))
+        changed[field] = (differs, json_secret(pl.col(f"has_{field}{WAS}")), json_secret(pl.lit(True)))
+    for prefix in phonebook_prefixes(rows.columns):
+        wanted, was = pl.col(prefix), pl.col(f"{prefix}{WAS}").fill_null(False)
+        changed[prefix] = (
+            ~creates & (wanted.is_not_null() & (wanted != was)).fill_null(False),
+            json_flag(was),
+            json_flag(wanted),
+        )
+    changed["enabled"] = (~creates & back_again(), json_flag(pl.lit(False)), json_flag(pl.lit(True)))
+    owner = pl.col(f"profile{WAS}")
+    changed["profile"] = (~creates & owner.ne_missing(profile), json_text(rows, f"profile{WAS}"), pl.lit(json.dumps(profile)))
+    return changed
+
+
+def _as_json(rows: pl.DataFrame, field: str, column: str) -> pl.Expr:
+    return json_list(column) if field == "roles" else json_text(rows, column)
+
+
+def existing_fields_json(frame: pl.DataFrame) -> pl.Series:
+    """What a removal takes away: every field that has a value, as [existing, null].
+
+    Shape: `frame` has the columns of a snapshot's users.
+    """
+    null = pl.lit("null")
+    changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]] = {}
+    for name in text_fields(frame.columns):
+        changed[name] = (pl.col(name).fill_null("") != "", _as_json(frame, name, name), null)
+    for prefix in phonebook_prefixes(frame.columns):
+        changed[prefix] = (pl.col(prefix).fill_null(False), json_flag(pl.col(prefix)), null)
+    changed["extension"] = (pl.col("extension").is_not_null(), json_text(frame, "extension"), null)
+    changed["extension_automatic"] = (pl.col("automatic").fill_null(False), json_flag(pl.col("automatic")), null)
+    changed["enabled"] = (~pl.col("enabled"), json_flag(pl.col("enabled")), null)
+    changed["missing_since"] = (pl.col("missing_since").is_not_null(), json_text(frame, "missing_since"), null)
+    for field in SECRET_FIELDS:
+        changed[field] = (pl.col(f"has_{field}"), json_secret(pl.lit(True)), null)
+    return fields_json(frame, changed)

@@ -1,0 +1,117 @@
+"""Who may be touched: which records are this profile's, which it adopts, and which of its own the file no longer has.
+
+A record of another profile is a conflict. One made by hand is adopted, skipped or a conflict, as the profile says;
+adopted records are only ever released. A record whose profile is gone may be taken over when the profile says
+`on_existing: adopt` in so many words (decision 25).
+"""
+
+from datetime import date, timedelta
+
+import polars as pl
+
+from tasks.comparison import existing_fields_json
+from tasks.plan import WAS, phonebook_prefixes, text_fields
+from tasks.profile import Profile
+from tasks.records import Records
+from tasks.snapshot import Circumstances, Snapshot
+from tasks.user import SECRET_FIELDS
+
+
+def mode_of(records: Records, profile: Profile) -> str:
+    """The mode of this run: a file of mended failed rows is an upsert whatever the profile says (decision 7)."""
+    return "upsert" if records.facts.mended else profile.mode
+
+
+def wanted_beside_existing(
+    records: Records, snapshot: Snapshot, profile: Profile, circumstances: Circumstances
+) -> pl.DataFrame:
+    """Every wanted user beside what exists (`FIELD#was`), with a first action.
+
+    Shape: `action` is create, unchanged (may be touched), skip or conflict; `owner` and `adopted` are what the import
+    record gets, null where it stays.
+    """
+    existing = snapshot.users.rename({name: f"{name}{WAS}" for name in snapshot.users.columns if name != "login"})
+    joined = _complete(records.users.join(existing, on="login", how="left", maintain_order="left"), snapshot)
+    is_new, owner = pl.col(f"user_id{WAS}").is_null(), pl.col(f"profile{WAS}")
+    by_hand = ~is_new & owner.is_null()
+    foreign = owner.is_not_null() & (owner != profile.name) & ~owner.is_in(orphans(snapshot, profile, circumstances))
+    refused = {"adopt": "unchanged", "skip": "skip", "conflict": "conflict"}[profile.on_existing]
+    return joined.with_columns(
+        action=pl.when(is_new)
+        .then(pl.lit("create"))
+        .when(foreign)
+        .then(pl.lit("conflict"))
+        .when(by_hand)
+        .then(pl.lit(refused))
+        .otherwise(pl.lit("unchanged")),
+        owner=pl.when(is_new | owner.ne_missing(profile.name)).then(pl.lit(profile.name)),
+        adopted=pl.when(is_new).then(False).when(by_hand).then(True).otherwise(f"adopted{WAS}"),
+        **{
+            name: pl.when(is_new).then(pl.col(name))
+            for name in records.untouched
+            if name in joined.columns and name not in SECRET_FIELDS
+        },
+    )
+
+
+def orphans(snapshot: Snapshot, profile: Profile, circumstances: Circumstances) -> list[str]:
+    """Owners that are no profile any more, whose records this profile may take over."""
+    if "on_existing" not in profile.model_fields_set or profile.on_existing != "adopt" or not circumstances.profiles:
+        return []
+    owners = snapshot.users["profile"].drop_nulls().unique().to_list()
+    return sorted(owner for owner in owners if owner not in {*circumstances.profiles, profile.name})
+
+
+def missing_records(
+    records: Records, snapshot: Snapshot, profile: Profile, circumstances: Circumstances
+) -> pl.DataFrame:
+    """The records of this profile that the file no longer has, and what is to be done with them.
+
+    Shape: `login`, `user_id`, `action` (remove, release, disable), `fields`.
+    """
+    gone = absent_records(records, snapshot, profile)
+    if records.unknown_logins or mode_of(records, profile) != "sync":
+        gone = gone.clear()
+    gone = gone.with_columns(action=_action_when_missing(profile, circumstances)).filter(pl.col("action").is_not_null())
+    removed = gone.filter(pl.col("action") == "remove")
+    fields = {"release": f'{{"profile":["{profile.name}",null]}}', "disable": '{"enabled":[true,false]}'}
+    others = gone.filter(pl.col("action") != "remove")
+    return pl.concat(
+        [
+            removed.with_columns(fields=existing_fields_json(removed)).select("login", "user_id", "action", "fields"),
+            others.with_columns(fields=pl.col("action").replace_strict(fields, return_dtype=pl.String)).select(
+                "login", "user_id", "action", "fields"
+            ),
+        ]
+    )
+
+
+def absent_records(records: Records, snapshot: Snapshot, profile: Profile) -> pl.DataFrame:
+    """This profile's records that are neither in the file nor protected by a rejected row."""
+    owned = snapshot.users.filter(pl.col("profile") == profile.name)
+    stays = pl.concat([records.users.select("login"), records.protected_logins])
+    return owned.join(stays, on="login", how="anti")
+
+
+def _action_when_missing(profile: Profile, circumstances: Circumstances) -> pl.Expr:
+    released = pl.when(pl.col("adopted")).then(pl.lit("release"))
+    if profile.on_missing == "remove":
+        return released.otherwise(pl.lit("remove"))
+    waiting = pl.col("missing_since").is_not_null()
+    if profile.on_missing == "disable":
+        return released.when(~waiting).then(pl.lit("disable"))
+    limit = date.fromisoformat(circumstances.today) - timedelta(days=profile.remove_after_days)
+    due = waiting & (pl.col("missing_since").str.head(10) <= limit.isoformat())
+    return released.when(due).then(pl.lit("remove")).when(~waiting).then(pl.lit("disable"))
+
+
+def _complete(joined: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
+    """The same columns on both sides, also for phonebook entries that only one side has."""
+    text = pl.lit(None, dtype=pl.String)
+    wanted = [name for name in text_fields(snapshot.users.columns) if name not in joined.columns]
+    joined = joined.with_columns(text.alias(name) for name in wanted)
+    existing = [name for name in text_fields(joined.columns) if f"{name}{WAS}" not in joined.columns]
+    entries = [name for name in phonebook_prefixes(joined.columns) if f"{name}{WAS}" not in joined.columns]
+    return joined.with_columns(
+        *(text.alias(f"{name}{WAS}") for name in existing), *(pl.lit(False).alias(f"{name}{WAS}") for name in entries)
+    )

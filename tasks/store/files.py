@@ -1,0 +1,76 @@
+"""What a run keeps for a while, sealed in the database, so that any worker and any machine finds it.
+
+`failed` are the rejected rows as CSV, ready to mend; `source` is the file of a held plan, so that it can be applied
+later. A newer held run of the profile supersedes the older one's source; what has expired goes when the next is kept.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+import sqlalchemy as sa
+
+from tasks.keyring import Keyring
+from tasks.run import Run, timestamp
+from tasks.store.connection import Connection
+from tasks.store.tables import run_files, runs
+
+HELD_DAYS: Final = 7
+FAILED_DAYS: Final = 30
+
+
+@dataclass(frozen=True, repr=False)
+class RunFiles:
+    """The files of one run: the source as fetched, and its rejected rows as CSV."""
+
+    source: bytes | None = None
+    failed: bytes | None = None
+
+
+def keep_files(
+    connection: Connection, run: Run, files: RunFiles, keyring: Keyring, *, held: bool, now: str
+) -> None:
+    """Seals what is worth keeping: the rejected rows of every run, the source of a held one."""
+    connection.execute(sa.delete(run_files).where(run_files.c.expires < now))
+    if files.failed:
+        _keep(connection, run, "failed", files.failed, keyring, _later(now, FAILED_DAYS))
+    if held and files.source is not None:
+        older = sa.select(runs.c.id).where(runs.c.profile == run.profile, runs.c.id != run.id)
+        connection.execute(sa.delete(run_files).where(run_files.c.kind == "source", run_files.c.run_id.in_(older)))
+        _keep(connection, run, "source", files.source, keyring, _later(now, HELD_DAYS))
+
+
+def read_file(connection: Connection, run_id: str, kind: str, keyring: Keyring) -> bytes | None:
+    """A kept file, None where there is none or it has expired."""
+    found = connection.read(sa.select(run_files.c.content).where(run_files.c.run_id == run_id, run_files.c.kind == kind))
+    if found.is_empty():
+        return None
+    return keyring.open(found["content"][0], table="run_files", row=run_id, column=kind)
+
+
+def held_run_of(connection: Connection, profile: str, checksum: str) -> str | None:
+    """The held run whose plan has this checksum and whose source is still kept."""
+    found = connection.read(
+        sa.select(runs.c.id)
+        .join(run_files, run_files.c.run_id == runs.c.id)
+        .where(
+            runs.c.profile == profile,
+            runs.c.checksum == checksum,
+            runs.c.status == "held",
+            run_files.c.kind == "source",
+        )
+        .order_by(runs.c.started.desc())
+        .limit(1)
+    )
+    return str(found["id"][0]) if found.height else None
+
+
+def _keep(connection: Connection, run: Run, kind: str, content: bytes, keyring: Keyring, expires: str) -> None:
+    sealed = keyring.seal(content, table="run_files", row=run.id, column=kind)
+    row = {"run_id": [run.id], "kind": [kind], "expires": [expires], "content": [sealed]}
+    connection.append(run_files, pl.DataFrame(row))
+
+
+def _later(now: str, days: int) -> str:
+    return timestamp(datetime.fromisoformat(now) + timedelta(days=days))

@@ -1,0 +1,73 @@
+"""What a run replaced, kept so that it can be taken back: sealed secrets as they lay, and the accounts of devices."""
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from tasks.store.connection import Connection
+from tasks.store.tables import devices, import_records, run_secrets, users
+from tasks.user import SECRET_FIELDS
+
+_COLUMNS: Final = ("run_id", "login", "field", "before", "after", "fingerprint_before", "fingerprint_after")
+
+
+def keep_secrets_of_gone(connection: Connection, staged: sa.TableClause, run_id: str) -> None:
+    """The secrets of users who are removed. `staged` has `user_id`."""
+    for field in SECRET_FIELDS:
+        record = import_records.c[f"{field}_fingerprint"]
+        source = (
+            sa.select(*_key(run_id, users.c.login, field), users.c[field], sa.null(), sa.func.coalesce(record, ""), _NONE)
+            .select_from(users.outerjoin(import_records, import_records.c.user_id == users.c.id))
+            .where(users.c.id.in_(sa.select(staged.c.user_id)))
+        )
+        _keep(connection, source)
+
+
+def keep_secrets_of_updated(connection: Connection, staged: sa.TableClause, run_id: str) -> None:
+    """The secrets that an update replaces, and the fingerprints of whoever is disowned. Before anything is written."""
+    for field in SECRET_FIELDS:
+        record, changed = import_records.c[f"{field}_fingerprint"], staged.c[f"{field}_changed"] == sa.true()
+        after = sa.case((changed, staged.c[field]), else_=users.c[field])
+        after_print = sa.func.coalesce(staged.c[f"{field}_fingerprint"], record, "")
+        source = (
+            sa.select(
+                *_key(run_id, staged.c.login, field),
+                users.c[field],
+                after,
+                sa.func.coalesce(record, ""),
+                after_print,
+            )
+            .select_from(
+                staged.join(users, users.c.id == staged.c.user_id).outerjoin(
+                    import_records, import_records.c.user_id == users.c.id
+                )
+            )
+            .where(staged.c.action != "create", sa.or_(changed, staged.c.disown == sa.true()))
+        )
+        _keep(connection, source)
+
+
+def keep_secrets_of_new(connection: Connection, staged: sa.TableClause, run_id: str) -> None:
+    """The secrets of users who were just created."""
+    for field in SECRET_FIELDS:
+        print_ = sa.func.coalesce(staged.c[f"{field}_fingerprint"], "")
+        source = sa.select(
+            *_key(run_id, staged.c.login, field), sa.null(), staged.c[field], _NONE, print_
+        ).where(staged.c.action == "create")
+        _keep(connection, source)
+
+
+def device_accounts() -> dict[str, sa.ColumnElement[Any]]:
+    """The sealed columns of a device that a history keeps."""
+    return {name: devices.c[name] for name in ("sip_user", "sip_secret", "web_password", "web_password_fingerprint")}
+
+
+def _key(run_id: str, login: sa.ColumnElement[Any], field: str) -> tuple[sa.ColumnElement[Any], ...]:
+    return sa.literal(run_id), login, sa.literal(field)
+
+
+def _keep(connection: Connection, source: Any) -> None:
+    connection.execute(sa.insert(run_secrets).from_select(_COLUMNS, source))
+
+
+_NONE: Final = sa.literal("")
