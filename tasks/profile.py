@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from tasks.fetch_options import FetchOptions, checked_url
+
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -62,6 +64,7 @@ class Profile(BaseModel):
     )
     type: Literal["upload", "url"] = "upload"
     url: str | None = Field(default=None, description="for type url; credentials by name, never in clear")
+    fetch: FetchOptions = FetchOptions()
     encoding: str = Field(default="utf-8", description="any Python codec name, or auto")
     delimiter: Annotated[str, _one_character_or("auto")] = ","
     line_separator: Literal["windows", "unix", "mac", "auto"] = "auto"
@@ -95,6 +98,8 @@ class Profile(BaseModel):
             raise ValueError("type is url, but there is no url: add `url: https://…`, or use type: upload")
         if self.type == "upload" and self.url:
             raise ValueError("there is a url, but type is upload: use type: url, or remove the url")
+        if self.url:
+            checked_url(self.url)
         return self
 
     def part(self, fields: tuple[str, ...]) -> dict[str, Any]:

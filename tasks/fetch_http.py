@@ -1,0 +1,304 @@
+"""One HTTP exchange, redirects included: the body as sent, or the reason why not.
+
+Each redirect is judged like the first URL. Credentials, custom headers and the client certificate go to the first
+origin only. The connection is made to an address that was checked; the name is not resolved a second time.
+"""
+
+import socket
+import time
+import zlib
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from http.client import responses
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from tasks.address import AddressRules, permitted_addresses
+from tasks.archive import Limits, gunzip, inflate
+from tasks.errors import SourceError, TransientSourceError
+from tasks.fetch_options import FetchOptions
+
+CHUNK_BYTES: Final = 1 << 18
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+TRANSIENT: Final = frozenset({408, 425, 429})
+"""Statuses that may pass, besides 5xx."""
+ADVICE: Final = {
+    401: "The server wants credentials: check `fetch.auth` and the credentials that it names.",
+    403: "The server refuses these credentials: check them, and the address of this machine.",
+    404: "There is nothing at this address: check the URL.",
+    407: "A proxy wants credentials; Rollcall uses no proxy.",
+    410: "The file was taken away for good: ask for its new address.",
+}
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """All that one GET needs; `name` is the URL as it may be shown, `ends_at` a reading of `time.monotonic`."""
+
+    url: str = field(repr=False)
+    name: str
+    options: FetchOptions
+    rules: AddressRules
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    basic: tuple[str, str] | None = field(default=None, repr=False)
+    ends_at: float = float("inf")
+
+    def shown(self, url: str) -> str:
+        """A URL to show: of a redirect only the host, since signatures like to stand in its path."""
+        parts = urlsplit(url)
+        return self.name if url == self.url else f"{parts.scheme}://{parts.hostname}/…"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The body of a 200, or `body` None for a 304."""
+
+    body: bytes | None
+    etag: str = ""
+    last_modified: str = ""
+
+
+def get(exchange: Exchange) -> Answer:
+    """What the server sends, whole.
+
+    Raises: TransientSourceError for failures that may pass, SourceError for others.
+    """
+    url = exchange.url
+    for _ in range(exchange.options.redirects_limit + 1):
+        with (
+            _session(exchange, url) as session,
+            _our_errors(exchange.shown(url)),
+            session.get(**_request(exchange, url)) as response,
+        ):
+            if response.status_code not in REDIRECTS or "Location" not in response.headers:
+                return _answer(response, exchange, url)
+            url = _next_url(exchange, url, response.headers["Location"])
+    raise SourceError(
+        "redirects-too-many",
+        f"{exchange.name} redirects more than {exchange.options.redirects_limit} times, or in a circle: "
+        "use the address where it ends.",
+    )
+
+
+def _request(exchange: Exchange, url: str) -> dict[str, Any]:
+    options = exchange.options
+    own = _origin(url) == _origin(exchange.url)
+    return {
+        "url": url,
+        "headers": {"Accept-Encoding": "gzip", "User-Agent": "rollcall", **(exchange.headers if own else {})},
+        "auth": _BasicUtf8(*exchange.basic) if own and exchange.basic else None,
+        "cert": _certificate(options) if own else None,
+        "verify": (options.ca_file or True) if options.verify else False,
+        "timeout": (options.connect_timeout_seconds, min(options.read_timeout_seconds, _seconds_left(exchange, url))),
+        "allow_redirects": False,
+        "stream": True,
+    }
+
+
+class _BasicUtf8(AuthBase):
+    """Basic authentication with UTF-8 (RFC 7617, section 2.1); requests would send Latin-1."""
+
+    def __init__(self, user: str, password: str) -> None:
+        self._user = user
+        self._password = password
+
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        return HTTPBasicAuth(self._user.encode(), self._password.encode())(r)
+
+
+def _certificate(options: FetchOptions) -> str | tuple[str, str] | None:
+    if options.client_certificate and options.client_key:
+        return options.client_certificate, options.client_key
+    return options.client_certificate
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _next_url(exchange: Exchange, url: str, location: str) -> str:
+    target = urljoin(url, location)
+    scheme = urlsplit(target).scheme
+    if scheme not in {"http", "https"} or (scheme == "http" and urlsplit(url).scheme == "https"):
+        raise SourceError(
+            "redirect-refused",
+            f"{exchange.shown(url)} redirects from {urlsplit(url).scheme} to {scheme or 'nowhere'}, which is not "
+            "followed: use an https address that leads to the file itself.",
+        )
+    return target
+
+
+def _answer(response: requests.Response, exchange: Exchange, url: str) -> Answer:
+    status = response.status_code
+    validators = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
+    if status == 304:
+        return Answer(None, *validators)
+    if status == 200:
+        return Answer(_unpacked(response, _body(response, exchange, url), exchange.options), *validators)
+    text = f"{exchange.shown(url)} answers {status} {responses.get(status, '')}".rstrip() + "."
+    if status in TRANSIENT or 500 <= status <= 599:
+        raise TransientSourceError(f"http-{status}", text, _retry_after_seconds(response))
+    raise SourceError(f"http-{status}", f"{text} {ADVICE.get(status, 'Check the URL in a browser.')}")
+
+
+def _retry_after_seconds(response: requests.Response) -> float | None:
+    """What Retry-After asks for, as seconds or as a date (RFC 9110, section 10.2.3)."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max((moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _body(response: requests.Response, exchange: Exchange, url: str) -> bytes:
+    limit_bytes = int(exchange.options.size_limit_mib * 2**20)
+    stated = response.headers.get("Content-Length", "")
+    stated_bytes = int(stated) if stated.isascii() and stated.isdigit() else None
+    pieces: list[bytes] = []
+    size = 0
+    if stated_bytes is not None and stated_bytes > limit_bytes:
+        raise _too_large(exchange.shown(url), exchange.options)
+    while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
+        size += len(piece)
+        if size > limit_bytes:
+            raise _too_large(exchange.shown(url), exchange.options)
+        _seconds_left(exchange, url)
+        pieces.append(piece)
+    if stated_bytes is not None and size != stated_bytes:
+        raise _cut(exchange.shown(url), f"{size} of {stated_bytes} bytes came")
+    return b"".join(pieces)
+
+
+def _unpacked(response: requests.Response, body: bytes, options: FetchOptions) -> bytes:
+    """The body without its content coding, which is the transport's and not the file's."""
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    limits = Limits(int(options.unpacked_limit_mib * 2**20), options.ratio_limit)
+    match coding:
+        case "" | "identity":
+            return body
+        case "gzip" | "x-gzip":
+            return gunzip(body, limits)
+        case "deflate":
+            return inflate(body, limits)
+        case _:
+            raise SourceError("coding-unknown", f"The server packs its answer as {coding[:40]!r}: only gzip is read.")
+
+
+def _too_large(shown: str, options: FetchOptions) -> SourceError:
+    message = f"{shown} is larger than {options.size_limit_mib:g} MiB. If it is meant, raise size_limit_mib."
+    return SourceError("source-too-large", message)
+
+
+def _cut(shown: str, found: str) -> TransientSourceError:
+    return TransientSourceError("body-truncated", f"The answer of {shown} was cut off: {found}.")
+
+
+def _seconds_left(exchange: Exchange, url: str) -> float:
+    left = exchange.ends_at - time.monotonic()
+    if left <= 0:
+        raise TransientSourceError(
+            "fetch-timeout", f"{exchange.shown(url)} is too slow: the time for a fetch is used up."
+        )
+    return left
+
+
+@contextmanager
+def _our_errors(shown: str) -> Generator[None, None, None]:
+    """Turns failures of the libraries into ours; their texts hold the URL with its secrets."""
+    error: SourceError | None = None
+    try:
+        yield
+    except (requests.exceptions.SSLError, urllib3.exceptions.SSLError):
+        error = SourceError(
+            "tls-failed",
+            f"The certificate of {shown} is not trusted. Name its authority in `fetch.ca_file`, or mend the server.",
+        )
+    except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+        error = TransientSourceError("fetch-timeout", f"{shown} did not answer in time.")
+    except (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError):
+        error = _cut(shown, "the connection ended before the body did")
+    except (requests.ConnectionError, urllib3.exceptions.HTTPError, socket.gaierror):
+        error = TransientSourceError("connection-failed", f"{shown} could not be reached.")
+    except zlib.error:
+        error = _cut(shown, "its packed body is damaged")
+    except (requests.RequestException, OSError, ValueError) as cause:
+        error = SourceError("fetch-failed", f"{shown} cannot be fetched ({type(cause).__name__}): check the profile.")
+    if error is not None:
+        raise error
+
+
+def _session(exchange: Exchange, url: str) -> requests.Session:
+    """A session that reads no environment, keeps nothing between redirects and connects where it may only."""
+    session = requests.Session()
+    session.trust_env = False
+    session.mount(f"{urlsplit(url).scheme}://", _CheckedAdapter(exchange.rules))
+    return session
+
+
+class _CheckedAdapter(HTTPAdapter):
+    """Connections go to addresses that the rules permit; Host and SNI keep the name."""
+
+    def __init__(self, rules: AddressRules) -> None:
+        self._rules = rules
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        pools: dict[str, Callable[..., Any]] = {
+            "http": partial(_pool, HTTPConnectionPool, _CheckedHTTP, self._rules),
+            "https": partial(_pool, HTTPSConnectionPool, _CheckedHTTPS, self._rules),
+        }
+        self.poolmanager.pool_classes_by_scheme = pools
+
+
+def _pool(pool: type[Any], connection: type[Any], rules: AddressRules, *args: Any, **kwargs: Any) -> Any:
+    made = pool(*args, **kwargs)
+    made.ConnectionCls = partial(_with_rules, connection, rules)
+    return made
+
+
+def _with_rules(connection: type[Any], rules: AddressRules, *args: Any, **kwargs: Any) -> Any:
+    made = connection(*args, **kwargs)
+    made.rules = rules
+    return made
+
+
+class _CheckedHTTP(HTTPConnection):
+    rules: AddressRules = AddressRules()
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+class _CheckedHTTPS(HTTPSConnection):
+    rules: AddressRules = AddressRules()
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+def _connect(connection: _CheckedHTTP | _CheckedHTTPS) -> socket.socket:
+    """A socket to the first permitted address that answers."""
+    port = connection.port or connection.default_port
+    failure: OSError | None = None
+    for address in permitted_addresses(connection.host, port, connection.rules):
+        try:
+            return socket.create_connection((str(address), port), connection.timeout)
+        except OSError as error:
+            failure = error
+    raise urllib3.exceptions.NewConnectionError(connection, "no address answers") from failure

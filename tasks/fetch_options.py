@@ -1,0 +1,109 @@
+"""How a profile reaches its source: who it says it is, whom it trusts, how long it waits, how much it takes.
+
+Credentials stand here by name only: `${HR_TOKEN}` in a URL or a header, or a name in `user`, `password`, `token`.
+"""
+
+import re
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+REFERENCE: Final = re.compile(r"\$\{([A-Za-z][A-Za-z0-9_-]*)\}")
+SECRET_NAME: Final = re.compile(
+    r"authorization|cookie|token|secret|passw|pwd|signature|credential|(^|[-_])(sig|key|auth)($|[-_])|api-?_?key", re.I
+)
+SCHEMES: Final = ("http", "https", "sftp", "s3", "gs", "az", "file")
+
+CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+Positive = Annotated[float, Field(gt=0)]
+
+
+def references(text: str) -> tuple[str, ...]:
+    """The credentials that a URL or a header names."""
+    return tuple(REFERENCE.findall(text))
+
+
+def _headers_hold_no_secret(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if SECRET_NAME.search(name) and not references(value):
+            raise ValueError(
+                f"the header {name} looks like a secret: write `{name}: ${{NAME}}`, and put the value into an "
+                "environment variable or a Prefect Secret of that name"
+            )
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[\r\n]", value):
+            raise ValueError(f"{name[:40]!r} cannot be a header, or its value has a line break")
+    return headers
+
+
+class FetchOptions(BaseModel):
+    """The `fetch:` part of a profile.
+
+    Units: seconds and mebibytes; `ratio_limit` is unpacked by packed size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    auth: Literal["none", "basic", "bearer", "header"] = "none"
+    user: CredentialName | None = Field(default=None, description="name of the credential that holds the user name")
+    password: CredentialName | None = Field(default=None, description="name of the credential that holds the password")
+    token: CredentialName | None = Field(default=None, description="name of the credential for bearer and header")
+    header: str = Field(default="X-API-Key", description="for auth: header, the header that carries the token")
+    headers: Annotated[dict[str, str], AfterValidator(_headers_hold_no_secret)] = Field(default_factory=dict[str, str])
+    client_certificate: str | None = Field(default=None, description="PEM file, with its key or beside client_key")
+    client_key: str | None = Field(default=None, description="PEM file of the client certificate's key")
+    ca_file: str | None = Field(default=None, description="PEM file of the authority that signed the server")
+    host_key: str | None = Field(default=None, description="for sftp: the server's key, `ssh-ed25519 AAAA…`")
+    verify: bool = Field(default=True, description="false accepts any certificate, with a warning on every run")
+    connect_timeout_seconds: Positive = 10
+    read_timeout_seconds: Positive = 30
+    size_limit_mib: Positive = 512
+    unpacked_limit_mib: Positive = 2048
+    ratio_limit: Positive = 200
+    redirects_limit: Annotated[int, Field(ge=0, le=20)] = 5
+
+    @model_validator(mode="after")
+    def _auth_is_complete(self) -> Self:
+        needed = {"none": (), "basic": ("user", "password"), "bearer": ("token",), "header": ("token",)}[self.auth]
+        missing = [name for name in needed if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"auth is {self.auth}, which needs {' and '.join(missing)}: the name of a credential")
+        return self
+
+    def credential_names(self, url: str) -> frozenset[str]:
+        """Every credential that a fetch of this URL needs."""
+        named = {name for name in (self.user, self.password, self.token) if name}
+        texts = (url, *self.headers.values())
+        return frozenset(named.union(*(references(text) for text in texts)))
+
+
+def checked_url(url: str) -> str:
+    """The URL template of a profile, unchanged.
+
+    Raises: ValueError where it holds a secret in clear, or is none that Rollcall may follow.
+    """
+    parts = urlsplit(REFERENCE.sub("x", url))
+    if "::" in parts.path or "::" in url.partition("//")[0] or parts.scheme not in SCHEMES:
+        raise ValueError(f"the url must begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
+    if parts.scheme != "file" and not parts.hostname:
+        raise ValueError("the url has no host")
+    if "@" in parts.netloc:
+        raise ValueError(
+            "the url holds a user name or password: remove it, and state `fetch: {auth: basic, user: NAME, password: "
+            "NAME}` with the names of two environment variables or Prefect Secrets"
+        )
+    for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+        if SECRET_NAME.search(name) and value and not references(value):
+            raise ValueError(
+                f"the url's parameter {name} looks like a secret: write `{name}=${{NAME}}` with the name of an "
+                "environment variable or Prefect Secret"
+            )
+    return url
+
+
+def masked_url(url: str) -> str:
+    """A URL to show: without user, password, fragment and the values of its query."""
+    parts = urlsplit(url)
+    query = "&".join(f"{name}=•••" for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}" + (f"?{query}" if query else "")

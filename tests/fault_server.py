@@ -1,0 +1,178 @@
+"""A web server on loopback that fails in every way that web servers fail."""
+
+import gzip
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+CSV = b"displayname,username\nMax Muster,mmuster\n"
+BOMB = gzip.compress(bytes(50 << 20))
+
+
+@dataclass
+class FaultServer:
+    """The running server: its address, and each request that it saw."""
+
+    url: str
+    seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def paths(self) -> list[str]:
+        return [path for path, _ in self.seen]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers by the path; `self.server.fault` is the FaultServer."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        fault: FaultServer = self.server.fault
+        path = self.path.partition("?")[0]
+        fault.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        times = fault.paths().count(self.path)
+        name, _, argument = path.strip("/").partition("/")
+        getattr(self, f"answer_{name}")(argument, times)
+
+    def send(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content_Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def answer_good(self, argument: str, times: int) -> None:
+        if self.headers.get("If-None-Match") == '"v1"':
+            return self.send(304, ETag='"v1"')
+        return self.send(200, CSV, ETag='"v1"', Last_Modified="Sun, 22 Nov 2026 00:00:00 GMT")
+
+    def answer_status(self, argument: str, times: int) -> None:
+        self.send(int(argument))
+
+    def answer_twice(self, argument: str, times: int) -> None:
+        self.send(int(argument) if times <= 2 else 200, b"" if times <= 2 else CSV)
+
+    def answer_later(self, argument: str, times: int) -> None:
+        if times == 1:
+            return self.send(429, Retry_After=argument.replace("_", " "))
+        return self.send(200, CSV)
+
+    def answer_drip(self, argument: str, times: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        for _ in range(1000):
+            try:
+                self.wfile.write(b"x")
+            except OSError:
+                return
+            time.sleep(0.02)
+
+    def answer_silent(self, argument: str, times: int) -> None:
+        time.sleep(0.6)
+        self.close_connection = True
+
+    def answer_cut(self, argument: str, times: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CSV) + 100))
+        self.end_headers()
+        self.wfile.write(CSV)
+        self.close_connection = True
+
+    def answer_chunked(self, argument: str, times: int) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(CSV), CSV))
+        if argument == "whole":
+            self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = True
+
+    def answer_reset(self, argument: str, times: int) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.connection.close()
+
+    def answer_redirect(self, argument: str, times: int) -> None:
+        self.send(302, Location=argument)
+
+    def answer_metadata(self, argument: str, times: int) -> None:
+        self.send(302, Location="http://169.254.169.254/latest/meta-data/")
+
+    def answer_loop(self, argument: str, times: int) -> None:
+        self.send(302, Location="/loop")
+
+    def answer_gzip(self, argument: str, times: int) -> None:
+        packed = gzip.compress(CSV)
+        body = {"whole": packed, "cut": packed[:-9], "bomb": BOMB}[argument]
+        self.send(200, body, Content_Encoding="gzip")
+
+    def answer_huge(self, argument: str, times: int) -> None:
+        self.send(200, b"", Content_Length=str(10**12))
+
+    def answer_basic(self, argument: str, times: int) -> None:
+        self.send(200 if self.headers.get("Authorization") else 401, CSV if self.headers.get("Authorization") else b"")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is what these tests are about."""
+
+
+@contextmanager
+def fault_server(tls: ssl.SSLContext | None = None) -> Iterator[FaultServer]:
+    """A fault server on a free port of 127.0.0.1."""
+    server = QuietServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    server.fault = FaultServer(f"{'https' if tls else 'http'}://localhost:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server.fault
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def self_signed(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for localhost that nobody signed but itself, and a server's context with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "server.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return file, context
