@@ -4,13 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tasks.step import P, R, Step
-from tasks.structure import render_structure
+from tasks.failed_rows import failed_rows_of
 
 from tasks.apply import Applying, apply
 from tasks.decode import decode
 from tasks.errors import StaleError
-from tasks.failed_rows import failed_rows_of
 from tasks.fetch import FetchRequest, fetch
 from tasks.output import Source, Table
 from tasks.parse import parse
@@ -23,9 +21,11 @@ from tasks.records import Records
 from tasks.report import Report, report
 from tasks.run import Run
 from tasks.snapshot import Circumstances
+from tasks.step import P, R, Step
 from tasks.store.files import RunFiles
 from tasks.store.read import read_snapshot
 from tasks.store.store import Store
+from tasks.structure import render_structure
 from tasks.validate import validate
 from tasks.variables import map_variables
 

@@ -17,7 +17,6 @@ from tasks.plan import Plan
 from tasks.retry import STORE
 from tasks.run import Outcome, Run
 from tasks.step import step
-from tasks.store.connection import Connection
 from tasks.store.files import RunFiles, keep_files
 from tasks.store.read import read_snapshot
 from tasks.store.runs import find_run, mark_undone, write_run
@@ -72,7 +71,11 @@ def _people(plan: Plan, keyring: Keyring, now: str) -> pl.DataFrame:
     action = pl.col("action")
     return _sealed(changes, keyring).with_columns(
         disown=pl.col("disown").fill_null(False) | (action == "release"),
-        enabled=pl.when(action == "disable").then(False).when(action.is_in(["enable", "create"])).then(True).otherwise("enabled"),
+        enabled=pl.when(action == "disable")
+        .then(False)
+        .when(action.is_in(["enable", "create"]))
+        .then(True)
+        .otherwise("enabled"),
         missing_since=pl.when(action == "disable").then(pl.lit(now)).otherwise("missing_since"),
     )
 
@@ -100,7 +103,9 @@ def _sealed(changes: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
     changed = {field: pl.col(f"{field}_changed").fill_null(False) for field in SECRET_FIELDS}
     if changes.schema["password"] == pl.Binary:
         return changes.with_columns(expression.alias(f"{field}_changed") for field, expression in changed.items())
-    drawn = pl.Series([f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}d}" for _ in range(changes.height)], dtype=pl.String)
+    drawn = pl.Series(
+        [f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}d}" for _ in range(changes.height)], dtype=pl.String
+    )
     plain = changes.select(
         password=pl.when(changed["password"]).then("password"),
         pin=pl.when(changed["pin"]).then("pin").when(pl.col("action") == "create").then(drawn),
@@ -110,7 +115,9 @@ def _sealed(changes: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
         *(plain[field].is_not_null().alias(f"{field}_changed") for field in SECRET_FIELDS),
         # The fingerprint of what was imported last moves only when something was imported.
         *(
-            pl.when(changed[field] | (pl.col("action") == "create")).then(f"{field}_fingerprint").alias(f"{field}_fingerprint")
+            pl.when(changed[field] | (pl.col("action") == "create"))
+            .then(f"{field}_fingerprint")
+            .alias(f"{field}_fingerprint")
             for field in SECRET_FIELDS
         ),
     )

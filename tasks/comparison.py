@@ -88,10 +88,11 @@ def _changed_fields(rows: pl.DataFrame, profile: str) -> dict[str, tuple[pl.Expr
     for name in text_fields(rows.columns):
         wanted, was = pl.col(name), pl.col(f"{name}{WAS}").fill_null(_DEFAULTS.get(name, ""))
         differs = (wanted.str.to_lowercase() != was.str.to_lowercase()) if name == "roles" else (wanted != was)
+        removed = _entry_removed(rows, name)
         changed[name] = (
-            (wanted.is_not_null() & differs).fill_null(False),
+            pl.when(removed).then(was != "").otherwise((wanted.is_not_null() & differs).fill_null(False)),
             pl.when(creates).then(null).otherwise(_as_json(rows, name, f"{name}{WAS}")),
-            _as_json(rows, name, name),
+            pl.when(removed).then(null).otherwise(_as_json(rows, name, name)),
         )
     changed["extension"] = (
         pl.col("number").ne_missing(pl.col(f"extension{WAS}")),
@@ -116,8 +117,20 @@ def _changed_fields(rows: pl.DataFrame, profile: str) -> dict[str, tuple[pl.Expr
         )
     changed["enabled"] = (~creates & back_again(), json_flag(pl.lit(False)), json_flag(pl.lit(True)))
     owner = pl.col(f"profile{WAS}")
-    changed["profile"] = (~creates & owner.ne_missing(profile), json_text(rows, f"profile{WAS}"), pl.lit(json.dumps(profile)))
+    changed["profile"] = (
+        ~creates & owner.ne_missing(profile),
+        json_text(rows, f"profile{WAS}"),
+        pl.lit(json.dumps(profile)),
+    )
     return changed
+
+
+def _entry_removed(rows: pl.DataFrame, name: str) -> pl.Expr:
+    """Whether the field goes because its phonebook entry goes."""
+    prefix = name.rpartition(".")[0]
+    if prefix not in rows.columns:
+        return pl.lit(False)
+    return (~pl.col(prefix).fill_null(True)) & pl.col(f"{prefix}{WAS}").fill_null(False)
 
 
 def _as_json(rows: pl.DataFrame, field: str, column: str) -> pl.Expr:

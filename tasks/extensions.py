@@ -125,7 +125,7 @@ def _from_pool(
     )
     others = displaced.join(active.select("login"), on="login", how="anti").unique("login", maintain_order=True)
     needed = chosen["number"].null_count() + others.height
-    free = _free_numbers(
+    free = next_free_numbers(
         needed,
         start,
         pl.concat([snapshot.extensions["number"], snapshot.resting["number"], chosen["number"].drop_nulls()]),
@@ -137,7 +137,7 @@ def _from_pool(
     return numbers, others
 
 
-def _free_numbers(count: int, start: int, taken: pl.Series) -> pl.Series:
+def next_free_numbers(count: int, start: int, taken: pl.Series) -> pl.Series:
     """The next `count` numbers of the pool; enough candidates, since at most all taken ones lie among them."""
     highest = start + count + taken.len() + len(EMERGENCY_NUMBERS)
     candidates = pl.int_range(start, highest + 1, eager=True).cast(pl.String).alias("number")

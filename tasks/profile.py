@@ -77,15 +77,19 @@ class Profile(BaseModel):
     brakes: Brakes = Brakes()
     password_policy: PasswordPolicy = PasswordPolicy()
     login_cleanup: Literal["strip", "transliterate", "reject"] = Field(
-        default="strip", description="what happens to characters that a login cannot have: removed, ä to ae, or an error"
+        default="strip",
+        description="what happens to characters that a login cannot have: removed, ä to ae, or an error",
     )
     on_existing: Literal["adopt", "skip", "conflict"] = Field(
-        default="adopt", description="a user whom no import made; stated as adopt, it also takes over from profiles that are gone"
+        default="adopt",
+        description="a user whom no import made; stated as adopt, it also takes over from profiles that are gone",
     )
     on_missing: Literal["remove", "disable", "disable_then_remove"] = Field(
         default="remove", description="mode sync: what happens to a person who is no longer in the file"
     )
-    remove_after_days: Annotated[int, Field(ge=1, description="for disable_then_remove, counted from going missing")] = 30
+    remove_after_days: Annotated[
+        int, Field(ge=1, description="for disable_then_remove, counted from going missing")
+    ] = 30
     empty_cells: Literal["clear", "keep"] = Field(default="clear", description="what an empty cell does to its field")
     preview: Literal["rows", "counts"] = Field(
         default="rows",

@@ -26,9 +26,7 @@ _LOGIN_KEY: Final = "identity.003use_name"
 _NAME_KEY: Final = "identity.003use_bez"
 
 
-def reconcile_records(
-    records: Records, snapshot: Snapshot, profile: Profile, circumstances: Circumstances
-) -> Plan:
+def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, circumstances: Circumstances) -> Plan:
     """The plan for the users; phones are added by the next step.
 
     Shape: every record in is a create, update, enable, unchanged, conflict or (its extension is taken) rejected.
@@ -55,7 +53,11 @@ def reconcile_records(
     aside = pl.concat([records.aside, refused.select(ROW, LINE, outcome=pl.lit("rejected"), login="login")])
     unchanged = compared.filter(pl.col("action") == "unchanged").height + apart.height - conflicts.height
     summary = _summary(changes, unchanged, aside, _spared(records, snapshot, profile))
-    issues = [*_issues_of_apart(records, apart), *_issues_of_names(records, nameless), *_issues_of_file(records, snapshot, profile, summary)]
+    issues = [
+        *_issues_of_apart(records, apart),
+        *_issues_of_names(records, nameless),
+        *_issues_of_file(records, snapshot, profile, summary),
+    ]
     return Plan(
         profile=profile.name,
         mode=mode_of(records, profile),
@@ -124,7 +126,9 @@ def _issues_of_apart(records: Records, apart: pl.DataFrame) -> list[pl.DataFrame
     column = records.columns.get(_LOGIN_KEY, "login")
     by_hand = apart.filter(pl.col(f"profile{WAS}").is_null())
     elsewhere = apart.filter(pl.col(f"profile{WAS}").is_not_null())
-    theirs = pl.format("{}: “{}” belongs to profile {}; nothing of it was changed", pl.lit(column), "login", f"profile{WAS}")
+    theirs = pl.format(
+        "{}: “{}” belongs to profile {}; nothing of it was changed", pl.lit(column), "login", f"profile{WAS}"
+    )
     hand_made = pl.format("{}: “{}” was made by hand; nothing of it was changed", pl.lit(column), "login")
     return [
         issues_of_rows(elsewhere, column, "login-owned-elsewhere", theirs),
@@ -159,4 +163,8 @@ def _issues_of_file(
     return found
 
 
-reconcile = step("reconcile", version=1, reads=("name", "mode", "pool_start", "on_existing", "on_missing", "remove_after_days", "variables", "structure"))(reconcile_records)
+reconcile = step(
+    "reconcile",
+    version=1,
+    reads=("name", "mode", "pool_start", "on_existing", "on_missing", "remove_after_days", "variables", "structure"),
+)(reconcile_records)

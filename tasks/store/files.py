@@ -28,9 +28,7 @@ class RunFiles:
     failed: bytes | None = None
 
 
-def keep_files(
-    connection: Connection, run: Run, files: RunFiles, keyring: Keyring, *, held: bool, now: str
-) -> None:
+def keep_files(connection: Connection, run: Run, files: RunFiles, keyring: Keyring, *, held: bool, now: str) -> None:
     """Seals what is worth keeping: the rejected rows of every run, the source of a held one."""
     connection.execute(sa.delete(run_files).where(run_files.c.expires < now))
     if files.failed:
@@ -43,7 +41,9 @@ def keep_files(
 
 def read_file(connection: Connection, run_id: str, kind: str, keyring: Keyring) -> bytes | None:
     """A kept file, None where there is none or it has expired."""
-    found = connection.read(sa.select(run_files.c.content).where(run_files.c.run_id == run_id, run_files.c.kind == kind))
+    found = connection.read(
+        sa.select(run_files.c.content).where(run_files.c.run_id == run_id, run_files.c.kind == kind)
+    )
     if found.is_empty():
         return None
     return keyring.open(found["content"][0], table="run_files", row=run_id, column=kind)

@@ -16,7 +16,9 @@ def keep_secrets_of_gone(connection: Connection, staged: sa.TableClause, run_id:
     for field in SECRET_FIELDS:
         record = import_records.c[f"{field}_fingerprint"]
         source = (
-            sa.select(*_key(run_id, users.c.login, field), users.c[field], sa.null(), sa.func.coalesce(record, ""), _NONE)
+            sa.select(
+                *_key(run_id, users.c.login, field), users.c[field], sa.null(), sa.func.coalesce(record, ""), _NONE
+            )
             .select_from(users.outerjoin(import_records, import_records.c.user_id == users.c.id))
             .where(users.c.id.in_(sa.select(staged.c.user_id)))
         )
@@ -51,9 +53,9 @@ def keep_secrets_of_new(connection: Connection, staged: sa.TableClause, run_id: 
     """The secrets of users who were just created."""
     for field in SECRET_FIELDS:
         print_ = sa.func.coalesce(staged.c[f"{field}_fingerprint"], "")
-        source = sa.select(
-            *_key(run_id, staged.c.login, field), sa.null(), staged.c[field], _NONE, print_
-        ).where(staged.c.action == "create")
+        source = sa.select(*_key(run_id, staged.c.login, field), sa.null(), staged.c[field], _NONE, print_).where(
+            staged.c.action == "create"
+        )
         _keep(connection, source)
 
 

@@ -41,9 +41,9 @@ def _keep_history(connection: Connection, phones: pl.DataFrame, run_id: str) -> 
     accounts = device_accounts()
     accounts["web_password_fingerprint"] = sa.func.coalesce(accounts["web_password_fingerprint"], "")
     kept = [name for name in columns if name != "device_id"]
-    source = sa.select(
-        sa.literal(run_id), *(staged.c[name] for name in kept), *accounts.values()
-    ).select_from(staged.outerjoin(devices, devices.c.id == staged.c.device_id))
+    source = sa.select(sa.literal(run_id), *(staged.c[name] for name in kept), *accounts.values()).select_from(
+        staged.outerjoin(devices, devices.c.id == staged.c.device_id)
+    )
     connection.execute(sa.insert(run_phones).from_select(["run_id", *kept, *accounts], source))
 
 
@@ -83,12 +83,14 @@ _STAGED: Final = (*_VALUES, "web_password", "web_password_fingerprint")
 
 
 def _sealed(phones: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
+    """Plain passwords become sealed ones; an undo brings them sealed already."""
     plain = phones.select(x=pl.when(pl.col("password_changed")).then("web_password"))["x"]
     place = phones["mac"].fill_null("")
-    return phones.with_columns(
-        keyring.seal_series(plain, place, table="devices", column="web_password").alias("web_password"),
-        pl.col("web_password_fingerprint").fill_null(""),
-    )
+    sealed = keyring.seal_series(plain, place, table="devices", column="web_password").alias("web_password")
+    phones = phones.with_columns(sealed, pl.col("web_password_fingerprint").fill_null(""))
+    if "web_password_sealed" not in phones.columns:
+        return phones
+    return phones.with_columns(web_password=pl.coalesce("web_password", "web_password_sealed"))
 
 
 def _with_accounts(phones: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
@@ -99,7 +101,14 @@ def _with_accounts(phones: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
         "secret", [account and secrets.token_urlsafe(SIP_SECRET_BYTES) for account in accounts], dtype=pl.String
     )
     sealed = keyring.seal_series(plain, sip_users.fill_null(""), table="devices", column="sip_secret")
-    return phones.with_columns(sip_users, sealed.alias("sip_secret"))
+    made = phones.with_columns(new_user=sip_users, new_secret=sealed)
+    if "sip_user" not in phones.columns:
+        return made.rename({"new_user": "sip_user", "new_secret": "sip_secret"})
+    kept = pl.col("sip_user").is_not_null()
+    return made.with_columns(
+        sip_user=pl.when(kept).then("sip_user").otherwise("new_user"),
+        sip_secret=pl.when(kept).then("sip_secret").otherwise("new_secret"),
+    )
 
 
 def _sip_user(mac: str | None) -> str:
