@@ -57,6 +57,12 @@ def resolve_dialect(data: bytes, profile: Profile) -> Dialect:
     return Dialect(delimiter, enclosure, profile.escape != "none", profile.line_separator, start)
 
 
+def first_line_end(data: bytes) -> str:
+    """The line end that the text uses first; `\\n` where it has none."""
+    found = re.search(rb"\r\n|\n|\r", data)
+    return found[0].decode() if found else "\n"
+
+
 def find_delimiter(sample: str, enclosure: str = "auto") -> str:
     """The delimiter that cuts the lines of a sample most evenly; a comma where no candidate cuts the first line."""
     marks = {"auto": "\"'", "none": ""}.get(enclosure, enclosure)

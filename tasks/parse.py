@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from tasks.canonical import Canonical, canonicalise
-from tasks.dialect import resolve_dialect
+from tasks.dialect import first_line_end, resolve_dialect
 from tasks.header import Header, read_header
 from tasks.issue import Issue, issue_frame
 from tasks.output import LINE, ROW, Table, Text
@@ -29,7 +29,8 @@ def parse_csv(text: Text, profile: Profile) -> Table:
     Shape: out `#row`, `#line` and one String column a name of the header; rows + malformed = records of the text.
     Raises: SourceError where the header cannot be read.
     """
-    canonical = canonicalise(text.data, resolve_dialect(text.data, profile))
+    dialect = resolve_dialect(text.data, profile)
+    canonical = canonicalise(text.data, dialect)
     header = read_header(canonical)
     reading = _read_body(canonical, header)
     names, issues = _names_that_count(header, reading.frame)
@@ -42,6 +43,9 @@ def parse_csv(text: Text, profile: Profile) -> Table:
         ends_with_line_end=text.data.endswith((b"\n", b"\r")),
         last_record_broken=_last_is_broken(reading),
         mended=mended,
+        delimiter=dialect.delimiter,
+        enclosure=dialect.enclosure or "",
+        line_end=first_line_end(text.data),
     )
     return Table(
         frame=reading.frame.select(ROW, LINE, *(canonical.restored(pl.col(name)) for name in names)),

@@ -1,0 +1,92 @@
+"""The rows that did not get in as a CSV of their own dialect: mend them, import the file again.
+
+Data cells stay as they were read. A malformed line stays malformed, so that it is rejected again until a person mends
+it: a padded one would get in by itself. Only the message is ours, and only it is kept from running as a formula.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from tasks.issue import CATALOGUE
+from tasks.output import ROW, Table
+from tasks.profile import Profile
+
+ADDED: Final = ("row", "code", "message")
+BROKEN_GRAMMAR: Final = frozenset({"stray-enclosure", "enclosure-not-closed"})
+FORMULA: Final = re.compile(r"^\s*[=+\-@|%]")
+
+
+@dataclass(frozen=True)
+class _Writer:
+    delimiter: str
+    enclosure: str
+    escape: bool
+
+    def line(self, cells: Sequence[str]) -> str:
+        """One record."""
+        return self.delimiter.join(map(self.cell, cells))
+
+    def cell(self, text: str) -> str:
+        """A cell that reads back as the text."""
+        mark = self.enclosure
+        text = text.replace("\\", "\\\\") if self.escape else text
+        if mark and not set(text).isdisjoint({self.delimiter, mark, "\r", "\n"}):
+            return f"{mark}{text.replace(mark, mark + mark)}{mark}"
+        return text.replace(self.delimiter, f"\\{self.delimiter}") if self.escape else text
+
+    def told(self, text: str) -> str:
+        """A text of ours: on one line, no formula, readable in the dialect."""
+        text = re.sub(r"\s+", " ", text)
+        if not self.enclosure and not self.escape:
+            text = text.replace(self.delimiter, " ")
+        return f"'{text}" if FORMULA.match(text) else text
+
+
+def failed_rows_csv(table: Table, issues: pl.DataFrame, profile: Profile) -> bytes:
+    """The rows of `table` that an error of `issues` names, with the columns row, code and message added.
+
+    Shape: one record a row, in the order of the file; several errors of a row are joined by `; `.
+    """
+    facts = table.facts
+    writer = _Writer(facts.delimiter, facts.enclosure, profile.escape != "none")
+    errors = _errors_by_row(issues)
+    lines = [(0, writer.line([*facts.header, *ADDED]))]
+    lines.extend(_whole(table, errors, writer))
+    lines.extend(_malformed(table, errors, writer))
+    text = "".join(f"{line}{facts.line_end}" for _, line in sorted(lines))
+    encoding = "utf-8" if profile.encoding == "auto" else profile.encoding
+    return text.encode(encoding, "replace")
+
+
+def _errors_by_row(issues: pl.DataFrame) -> dict[int, tuple[str, str]]:
+    """Codes and messages by row, each code and each message once."""
+    errors = [code for code, rule in CATALOGUE.items() if rule.severity == "error"]
+    joined = (
+        issues.filter(pl.col("row").is_not_null() & pl.col("code").is_in(errors))
+        .group_by("row", maintain_order=True)
+        .agg(pl.col("code", "message").unique(maintain_order=True).str.join("; "))
+    )
+    return {row: (code, message) for row, code, message in joined.select("row", "code", "message").iter_rows()}
+
+
+def _whole(table: Table, errors: dict[int, tuple[str, str]], writer: _Writer) -> Iterator[tuple[int, str]]:
+    failed = table.frame.filter(pl.col(ROW).is_in(list(errors))).select(ROW, *table.facts.header)
+    for row, *cells in failed.iter_rows():
+        code, message = errors[row]
+        yield row, writer.line([*cells, str(row), code, writer.told(message)])
+
+
+def _malformed(table: Table, errors: dict[int, tuple[str, str]], writer: _Writer) -> Iterator[tuple[int, str]]:
+    """Malformed lines as they are; with an enclosure out of place as one cell, or it would swallow the next line."""
+    for row, raw in table.malformed.select(ROW, "raw").iter_rows():
+        code, message = errors[row]
+        tail = writer.line([str(row), code, writer.told(message)])
+        if BROKEN_GRAMMAR & set(code.split("; ")):
+            surplus = [""] if len(table.facts.header) == 1 else []
+            yield row, writer.delimiter.join([writer.line([raw, *surplus]), tail])
+        else:
+            yield row, writer.delimiter.join([raw, tail])

@@ -1,0 +1,103 @@
+"""What the failed rows promise: mended, they get in; as they are, they do not."""
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.failed_rows import failed_rows_csv
+from tasks.issue import Issue, issue_frame
+from tasks.output import LINE, ROW, SourceFacts, Table, Text
+from tasks.parse import parse_csv
+from tasks.profile import Profile
+
+
+def profile(**settings: str) -> Profile:
+    return Profile.model_validate({"title": "Users", "structure": "{}", **settings})
+
+
+def parsed(data: bytes, **settings: str) -> Table:
+    return parse_csv(Text(data=data, facts=SourceFacts()), profile(**settings))
+
+
+def failed(table: Table, *issues: Issue, **settings: str) -> bytes:
+    return failed_rows_csv(table, pl.concat([table.issues, issue_frame(issues)]), profile(**settings))
+
+
+def rejected(row: int, message: str = "The row has no login.") -> Issue:
+    return Issue(row, row, "login", "login-missing", message)
+
+
+def test_a_failed_row_keeps_its_cells_and_tells_why() -> None:
+    table = parsed(b'name;login\r\n"Muster; ""Max""";\r\n0049;mm\r\n', delimiter=";")
+
+    file = failed(table, rejected(2))
+
+    assert file == b'name;login;row;code;message\r\n"Muster; ""Max""";;2;login-missing;The row has no login.\r\n'
+
+
+def test_errors_of_one_row_are_joined_and_warnings_left_out() -> None:
+    table = parsed(b"name,login\nMax,\n")
+    issues = [rejected(2), Issue(2, 2, "x", "pin-invalid", "No pin."), Issue(2, 2, "y", "role-created", "New.")]
+
+    assert failed(table, *issues).splitlines()[1] == b"Max,,2,login-missing; pin-invalid,The row has no login.; No pin."
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t="])
+def test_a_message_is_no_formula_and_data_is_never_altered(start: str) -> None:
+    table = parsed(b"name,login\n=1+1,\n")
+
+    cells = parsed(failed(table, rejected(2, f"{start}cmd()")), enclosure='"').frame
+    line = failed(table, rejected(2, f"{start}cmd()")).splitlines()[1].decode()
+
+    assert cells["name"].to_list() == ["=1+1"]
+    assert line.split(",")[-1].startswith("'")
+
+
+def test_a_file_of_failed_rows_is_known_as_mended() -> None:
+    table = parsed(failed(parsed(b"name,login\nMax,\n"), rejected(2)))
+
+    assert table.facts.mended
+    assert table.facts.header == ("name", "login")
+    assert table.issues.is_empty()
+
+
+@pytest.mark.parametrize("separator", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("header", ["a,b,c", "a"])
+def test_a_malformed_line_is_rejected_again_until_it_is_mended(header: str, separator: str) -> None:
+    lines = [header, 'x"y', "1,2,3,4", '"5', "6,7", '8,"9', '"a"b,c', '"v\nw",x,y,z']
+    table = parsed(separator.join(lines).encode())
+
+    again = parsed(failed(table))
+
+    assert again.facts.mended
+    assert again.frame.is_empty()
+    assert again.malformed.height == table.malformed.height >= 6
+
+
+def test_the_encoding_of_the_profile_is_kept() -> None:
+    table = parsed("name,login\nJürgen,\n".encode())
+    file = failed(table, rejected(2, "Größe → „x“"), encoding="cp1252")
+    assert file.decode("cp1252").splitlines()[1].startswith("Jürgen,,2")
+
+
+CELL = st.text(st.sampled_from("a\"\\,;\r\n '=é"), max_size=6)
+
+
+@given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=5), st.sampled_from(["none", "\\"]))
+@settings(max_examples=100, deadline=None)
+def test_cells_read_back_equal(rows: list[tuple[str, str]], escape: str) -> None:
+    lines = [
+        ",".join(
+            '"' + cell.replace("\\", "\\\\" if escape != "none" else "\\").replace('"', '""') + '"' for cell in row
+        )
+        for row in rows
+    ]
+    table = parsed("\n".join(["a,b", *lines, ""]).encode(), escape=escape, line_separator="unix")
+    assert table.frame.drop(ROW, LINE).rows() == rows
+
+    again = parsed(
+        failed(table, *(rejected(row) for row in table.frame[ROW]), escape=escape), escape=escape, line_separator="unix"
+    )
+
+    assert again.frame.drop(ROW, LINE).rows() == rows
