@@ -82,9 +82,13 @@ def _without_history(error: BaseException) -> RollcallError:
 def _place(trace: TracebackType | None) -> str:
     """The last line of ours in a traceback, or its very last line."""
     frames = traceback.extract_tb(trace)
-    ours = [frame for frame in frames if Path(frame.filename).parent.is_relative_to(_HERE)]
+    ours = [frame for frame in frames if _is_ours(Path(frame.filename))]
     last = [*frames, *ours][-1]
     return f"{Path(last.filename).name}:{last.lineno}"
+
+
+def _is_ours(file: Path) -> bool:
+    return file.parent.is_relative_to(_HERE) and file != Path(__file__)
 
 
 def scrubbed(text: str) -> str:

@@ -1,8 +1,8 @@
 """Outputs as sealed bytes: a JSON head that tells the shape, Parquet blocks for frames, each block under AES-256-GCM.
 
 There is no pickle: what is read back are plain values, frames, and classes of this package. Every block is bound to
-the key id, the name under which the whole is stored and its place in it, so that a block of another result, another
-installation or another position does not open.
+the key id, the name under which the whole is stored, the number of blocks and its place among them, so that a block of
+another result, another installation or another position does not open, and none can be taken away.
 """
 
 import importlib
@@ -25,11 +25,11 @@ from tasks.keyring import NONCE_BYTES, Keyring, SealError
 from tasks.redact import RedactedError
 
 MAGIC: Final = b"RCSEAL1\0"
-TAG_BYTES: Final = 16
 _KIND: Final = "$"
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 _START: Final = struct.Struct(">8s8sH")
-_BLOCK: Final = struct.Struct(">Q")
+_COUNT: Final = struct.Struct(">I")
+_SIZE: Final = struct.Struct(">Q")
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,14 @@ def seal_result(value: object, name: str, ring: Keyring) -> bytes:
     """
     packer = _Packer()
     head = orjson.dumps(packer.pack(value))
-    label = bytes(Label(ring.key_id, name))
+    blocks = [head, *packer.blocks]
+    front = bytes(Label(ring.key_id, name)) + _COUNT.pack(len(blocks))
     cipher = AESGCM(ring.derive("results"))
-    parts = [label]
-    for at, block in enumerate([head, *packer.blocks]):
+    parts = [front]
+    for at, block in enumerate(blocks):
         nonce = os.urandom(NONCE_BYTES)
-        closed = cipher.encrypt(nonce, block, _aad(label, at))
-        parts += [_BLOCK.pack(len(closed)), nonce, closed]
+        closed = cipher.encrypt(nonce, block, front + _COUNT.pack(at))
+        parts += [_SIZE.pack(len(closed)), nonce, closed]
     return b"".join(parts)
 
 
@@ -84,24 +85,24 @@ def open_result(sealed: bytes, ring: Keyring) -> Any:
     label = read_label(sealed)
     try:
         cipher = AESGCM(ring.at(label.key_id).derive("results"))
-        head, *blocks = _open_blocks(sealed, bytes(label), cipher)
+        head, *blocks = _open_blocks(memoryview(sealed), len(bytes(label)), cipher)
         return _Unpacker(blocks).unpack(orjson.loads(head))
-    except (InvalidTag, struct.error, ValueError, pl.exceptions.PolarsError):
+    except (InvalidTag, struct.error, ValueError, OverflowError, pl.exceptions.PolarsError):
         raise SealError("result-damaged", f"the stored result {label.name} does not open") from None
 
 
-def _open_blocks(sealed: bytes, label: bytes, cipher: AESGCM) -> Iterable[bytes]:
-    view = memoryview(sealed)
-    start, at = len(label), 0
-    while start < len(view):
-        (length,) = _BLOCK.unpack_from(view, start)
-        body = start + _BLOCK.size + NONCE_BYTES
-        yield cipher.decrypt(bytes(view[body - NONCE_BYTES : body]), view[body : body + length], _aad(label, at))
-        start, at = body + length, at + 1
-
-
-def _aad(label: bytes, at: int) -> bytes:
-    return label + at.to_bytes(4, "big")
+def _open_blocks(sealed: memoryview, label_bytes: int, cipher: AESGCM) -> Iterable[bytes]:
+    (count,) = _COUNT.unpack_from(sealed, label_bytes)
+    start = label_bytes + _COUNT.size
+    front = bytes(sealed[:start])
+    for at in range(count):
+        (size,) = _SIZE.unpack_from(sealed, start)
+        body = start + _SIZE.size + NONCE_BYTES
+        nonce = bytes(sealed[body - NONCE_BYTES : body])
+        yield cipher.decrypt(nonce, sealed[body : body + size], front + _COUNT.pack(at))
+        start = body + size
+    if start != len(sealed):
+        raise ValueError("bytes after the last block")
 
 
 class _Packer:
