@@ -50,7 +50,7 @@ def safe(function: Callable[P, R]) -> Callable[P, R]:
     def bounded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except (Exception, PanicException) as error:  # noqa: BLE001 - this is the boundary
+        except BaseException as error:  # noqa: BLE001 - this is the boundary
             failure = _without_history(error)
         # Outside of `except`, where Python would attach the original as context.
         raise failure
@@ -65,17 +65,20 @@ def safe_flow(function: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any,
     async def bounded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await function(*args, **kwargs)
-        except (Exception, PanicException) as error:  # noqa: BLE001 - this is the boundary
+        except BaseException as error:  # noqa: BLE001 - this is the boundary
             failure = _without_history(error)
         raise failure
 
     return bounded
 
 
-def _without_history(error: BaseException) -> RollcallError:
-    if not isinstance(error, RollcallError):
+def _without_history(error: BaseException) -> BaseException:
+    """What may pass in place of an exception; signals such as an interrupt pass as what they are, without any text."""
+    if isinstance(error, (Exception, PanicException)) and not isinstance(error, RollcallError):
         return RedactedError(f"{type(error).__name__} at {_place(error.__traceback__)} (details withheld)")
     error.__cause__ = error.__context__ = None
+    if isinstance(error, KeyboardInterrupt):
+        error.args = ()
     return error
 
 

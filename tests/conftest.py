@@ -1,10 +1,15 @@
-"""One Prefect server for the whole session, on a migrated database that is kept between sessions."""
+"""One Prefect server for the whole session, on a migrated database that is kept between sessions.
+
+Prefect reads its environment when it is imported, whichever test imports it first: so its home and the address of the
+server are settled here, and no test ever touches the home of the person who runs it.
+"""
 
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -12,6 +17,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,8 +27,25 @@ TEMPLATES = Path(__file__).parent.parent / ".pytest_cache" / "prefect"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    os.environ |= {
+        "PREFECT_HOME": tempfile.mkdtemp(prefix="rollcall-prefect-"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.2",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.2",
+    }
+    prepare_prefect()
     # Prefect leaves connections of its client to the garbage collector, which may come in any later test.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["PREFECT_HOME"], ignore_errors=True)
 
 
 class PrefectServer(NamedTuple):
@@ -31,23 +54,28 @@ class PrefectServer(NamedTuple):
     api_url: str
     home: Path
 
+    def settle(self) -> None:
+        """Returns when the server has written down all that this process has told it, logs and events included."""
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogHandler
+
+        APILogHandler().flush()
+        EventsWorker.drain_all()
+        size, unchanged_since = -1, time.monotonic()
+        while time.monotonic() - unchanged_since < 0.8:
+            now = sum(path.stat().st_mtime_ns for path in self.home.glob("prefect.db*"))
+            if now != size:
+                size, unchanged_since = now, time.monotonic()
+            time.sleep(0.1)
+
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    home = tmp_path_factory.mktemp("prefect")
-    port = _free_port()
-    api_url = f"http://127.0.0.1:{port}/api"
-    os.environ |= {
-        "PREFECT_HOME": str(home),
-        "PREFECT_API_URL": api_url,
-        "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.2",
-        "PREFECT_SERVER_UI_ENABLED": "false",
-        "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
-        "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
-    }
-    prepare_prefect()
+def prefect_server() -> Iterator[PrefectServer]:
+    """The server behind PREFECT_API_URL; a test that runs a flow, or a command that does, asks for it."""
+    home, api_url = Path(os.environ["PREFECT_HOME"]), os.environ["PREFECT_API_URL"]
     shutil.copy(_migrated_database(), home / "prefect.db")
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    port = str(urlsplit(api_url).port)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
     with (home / "server.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
         try:
             _wait_until_healthy(api_url, server)
@@ -55,6 +83,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
 
             with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
                 yield PrefectServer(api_url, home)
+                _stop_sending()
         finally:
             server.terminate()
 
@@ -71,6 +100,14 @@ def rollcall_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+def _stop_sending() -> None:
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (EventsWorker, APILogWorker):
+        worker.drain_all()
+
+
 def _migrated_database() -> Path:
     """A migrated, empty database of this Prefect: made once, because migrating takes longer than most of the tests."""
     template = TEMPLATES / f"{version('prefect')}.db"
@@ -82,12 +119,6 @@ def _migrated_database() -> Path:
         subprocess.run(command, env=os.environ | where, check=True, capture_output=True)
         draft.replace(template)
     return template
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _wait_until_healthy(api_url: str, server: subprocess.Popen[bytes]) -> None:

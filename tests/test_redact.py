@@ -69,13 +69,18 @@ def test_a_flow_has_the_same_boundary() -> None:
     assert CANARY not in "".join(traceback.format_exception(raised.value))
 
 
-def test_an_interrupt_is_no_failure() -> None:
+def test_an_interrupt_stays_an_interrupt_and_tells_nothing() -> None:
     @safe
     def stop() -> None:
-        raise KeyboardInterrupt
+        try:
+            raise ValueError(CANARY)
+        except ValueError:
+            raise KeyboardInterrupt(CANARY)  # noqa: B904 - as a signal would arrive here
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as raised:
         stop()
+
+    assert CANARY not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize(
