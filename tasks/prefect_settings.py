@@ -25,25 +25,23 @@ _DEFAULTS: Final = {
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
 }
 
-_EPHEMERAL: Final = {
-    # A server that lives for one command needs neither pages nor blocks nor a scheduler.
+EPHEMERAL: Final = {
+    # A server that lives for one command needs neither pages nor blocks nor automations.
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
     "PREFECT_SERVER_UI_ENABLED": "false",
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_EVENT_LOGGER_ENABLED": "false",
 }
 
 
 def prepare_prefect() -> None:
     """Sets the environment that Prefect reads when it is imported; call it before, from the place that imports it.
 
-    Without a server of the installation (PREFECT_API_URL) the run is recorded through one that lives as long as the
-    process; it starts with what recording needs and nothing else.
     Raises: RuntimeError when Prefect was imported without our log filter.
     """
     if "prefect" in sys.modules and os.environ.get("PREFECT_LOGGING_CONFIG_PATH") != str(LOGGING):
         raise RuntimeError("prefect was imported before prepare_prefect(): its logs would not be redacted")
     os.environ["PREFECT_LOGGING_CONFIG_PATH"] = str(LOGGING)
-    defaults = _DEFAULTS if os.environ.get("PREFECT_API_URL") else _DEFAULTS | _EPHEMERAL
-    for name, value in defaults.items():
+    for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)

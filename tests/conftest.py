@@ -70,10 +70,10 @@ class PrefectServer(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[PrefectServer]:
+def prefect_server(migrated_database: Path) -> Iterator[PrefectServer]:
     """The server behind PREFECT_API_URL; a test that runs a flow, or a command that does, asks for it."""
     home, api_url = Path(os.environ["PREFECT_HOME"]), os.environ["PREFECT_API_URL"]
-    shutil.copy(_migrated_database(), home / "prefect.db")
+    shutil.copy(migrated_database, home / "prefect.db")
     port = str(urlsplit(api_url).port)
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
     with (home / "server.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
@@ -108,7 +108,8 @@ def _stop_sending() -> None:
         worker.drain_all()
 
 
-def _migrated_database() -> Path:
+@pytest.fixture(scope="session")
+def migrated_database() -> Path:
     """A migrated, empty database of this Prefect: made once, because migrating takes longer than most of the tests."""
     template = TEMPLATES / f"{version('prefect')}.db"
     if not template.exists():
