@@ -23,7 +23,21 @@ from tasks.output import Table
 from tasks.parse import parse_csv
 from tasks.profile import Profile
 
-HEADER = "displayname username password pin phone givenname surname email mobile homephone organisation fax job".split()
+HEADER = [
+    "displayname",
+    "username",
+    "password",
+    "pin",
+    "phone",
+    "givenname",
+    "surname",
+    "email",
+    "mobile",
+    "homephone",
+    "organisation",
+    "fax",
+    "job",
+]
 PROFILE = Profile(title="Users", structure="{}")
 BUDGETS = {"well-formed": 2.5, "100 malformed lines": 12.0}
 MEMORY_BUDGET = 5.0

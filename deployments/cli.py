@@ -135,6 +135,20 @@ def import_(profile: str, file: Path | None, as_json: bool, plan: Path | None, a
 
 
 @rollcall.command()
+@click.argument("run")
+@click.option("--simulate", "only_simulate", is_flag=True, help="Show what would go back; write nothing.")
+@click.option("--approve", metavar="CHECKSUM", help="Let the held undo with this checksum pass.")
+@as_json
+@told
+def undo(run: str, only_simulate: bool, approve: str | None, as_json: bool) -> int:
+    """Take an applied run back."""
+    from deployments.imports import simulate_undo, undo_run
+
+    settings = Settings()
+    return _shown(simulate_undo(run, settings) if only_simulate else undo_run(run, settings, approve), as_json)
+
+
+@rollcall.command()
 @as_json
 @told
 def users(as_json: bool) -> None:

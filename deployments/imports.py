@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 from flows.order import simulate_import
-from flows.request import ImportRequest, offer_upload, open_job
+from flows.request import ImportRequest, UndoRequest, offer_upload, open_job, open_undo
+from flows.undo_order import simulate_undo_of
 from tasks.errors import RollcallError, WrongUseError
 from tasks.profile_file import find_profile, load_profile
 from tasks.report import Report
@@ -53,3 +54,19 @@ def saved_checksum(plan: Path) -> str:
         raise WrongUseError(
             "plan-unreadable", f"{plan} is no plan that `rollcall simulate PROFILE FILE --save {plan}` wrote."
         ) from None
+
+
+def simulate_undo(run: str, settings: Settings) -> Report:
+    """What an undo would do; nothing is written."""
+    return simulate_undo_of(open_undo(UndoRequest(run=run), settings))
+
+
+def undo_run(run: str, settings: Settings, approve: str | None = None) -> Report:
+    """Takes an applied run back.
+
+    Raises: WrongUseError when there is nothing to take back.
+    """
+    simulate_undo(run, settings)
+    from flows.undo_import import undo_import
+
+    return asyncio.run(undo_import(UndoRequest(run=run, approve=approve)))

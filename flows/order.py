@@ -1,15 +1,14 @@
 """In what order? The steps of an import, once, for the flow (as tasks) and for simulate (as plain functions)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
-
-from tasks.failed_rows import failed_rows_of
 
 from tasks.apply import Applying, apply
 from tasks.decode import decode
 from tasks.errors import StaleError
-from tasks.fetch import FetchRequest, fetch
+from tasks.failed_rows import failed_rows_csv
+from tasks.fetch import FetchRequest, fetch, fetch_with_retries
 from tasks.output import Source, Table
 from tasks.parse import parse
 from tasks.phones import assign_phones
@@ -47,7 +46,7 @@ class Job:
     store: Store
     run: Run
     clock: Callable[[], str]
-    circumstances: Circumstances = Circumstances()
+    circumstances: Circumstances = field(default_factory=Circumstances)
     fetching: Callable[[FetchRequest], Source] | None = None
     approve: str | None = None
     expected: str | None = None
@@ -94,6 +93,7 @@ def make_plan(records: Records, job: Job, call: Calling) -> Plan:
 
 def simulate_import(job: Job) -> Report:
     """The plan, made by the same functions that an import runs; nothing is written."""
+    job = replace(job, fetching=job.fetching or fetch_with_retries)
     plan = make_plan(take_in(job, as_function).records, job, as_function)
     return as_function(report)(plan, None)
 
@@ -106,7 +106,7 @@ def run_import(job: Job, call: Calling) -> Report:
     intake = take_in(job, call)
     for attempt in range(1, ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM + 1):
         plan = make_plan(intake.records, job, call)
-        files = RunFiles(source=intake.source.data, failed=failed_rows_of(intake.table, plan, job.profile))
+        files = RunFiles(source=intake.source.data, failed=failed_rows_csv(intake.table, plan.issues, job.profile))
         try:
             outcome = call(apply)(plan, Applying(job.run, job.store, job.clock, files))
         except StaleError:

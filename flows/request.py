@@ -9,13 +9,16 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.order import Job
+from flows.undo_order import UndoJob
+from tasks.apply import Applying
 from tasks.errors import WrongUseError
 from tasks.fetch import FetchRequest
-from tasks.profile import Profile
+from tasks.profile import Brakes, Profile
 from tasks.profile_file import find_profile, load_profile, profile_files
 from tasks.run import Run, new_run_id, timestamp
 from tasks.settings import Settings
 from tasks.snapshot import Circumstances
+from tasks.store.runs import find_run
 from tasks.store.store import open_store
 
 
@@ -35,6 +38,15 @@ class ImportRequest(BaseModel):
         """The name of the flow run: the profile and the file, no personal data."""
         upload = _UPLOADS.get(self.upload or "")
         return f"import {Path(self.profile).stem}" + (f" from {upload.name}" if upload else "")
+
+
+class UndoRequest(BaseModel):
+    """The form of the undo in Prefect's UI."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str = Field(title="Run", description="id of the applied run that is taken back")
+    approve: str | None = Field(default=None, title="Approve", description="checksum of the held undo that may pass")
 
 
 _UPLOADS: dict[str, Path] = {}
@@ -81,7 +93,7 @@ def new_run(profile: Profile) -> Run:
         profile=profile.name,
         mode=profile.mode,
         started=timestamp(started),
-        actor=os.environ.get("USER") or getuser(),
+        actor=_actor(),
         version=version("rollcall"),
         profile_digest=profile.digest,
     )
@@ -93,3 +105,40 @@ def circumstances_of(profile: Profile, settings: Settings) -> Circumstances:
     return Circumstances(
         today=now()[:10] if counts_days else "", profiles=tuple(path.stem for path in profile_files(settings))
     )
+
+
+def open_undo(request: UndoRequest, settings: Settings | None = None) -> UndoJob:
+    """All that the undo needs; its brakes and its pool are those of the run's profile, where that still exists."""
+    settings = settings or Settings()
+    store = open_store(settings)
+    with store.open() as connection:
+        target = find_run(connection, request.run)
+    profile = _profile_of(target["profile"], settings) if target else None
+    run = Run(
+        id=new_run_id(datetime.now(UTC)),
+        kind="undo",
+        profile=target["profile"] if target else "",
+        mode="undo",
+        started=now(),
+        actor=_actor(),
+        version=version("rollcall"),
+        undoes=request.run,
+    )
+    return UndoJob(
+        target=request.run,
+        applying=Applying(run, store, now),
+        approve=request.approve,
+        pool_start=profile.pool_start if profile else 100,
+        brakes=profile.brakes if profile else Brakes(),
+    )
+
+
+def _profile_of(name: str, settings: Settings) -> Profile | None:
+    try:
+        return load_profile(find_profile(name, settings))
+    except WrongUseError:
+        return None
+
+
+def _actor() -> str:
+    return os.environ.get("USER") or getuser()

@@ -6,7 +6,7 @@ written in the same transaction, so that a retry after a lost answer finds its o
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
@@ -35,7 +35,7 @@ class Applying:
     run: Run
     store: Store
     clock: Callable[[], str]
-    files: RunFiles = RunFiles()
+    files: RunFiles = field(default_factory=RunFiles)
 
 
 def apply_plan(plan: Plan, applying: Applying) -> Outcome:
@@ -58,13 +58,13 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
             write_people(connection, _people(plan, store.keyring, now), run.id, now)
             write_phones(connection, plan, store.keyring, run.id)
             mark_undone(connection, run)
-        keep_files(connection, run, applying.files, store.keyring, held=status == "held", now=now)
+        keep_files(connection, run, replace(applying.files, held=status == "held"), store.keyring, now)
         connection.commit()
     return _outcome(plan, run, status, now)
 
 
 def _people(plan: Plan, keyring: Keyring, now: str) -> pl.DataFrame:
-    """The changes as `write_people` takes them: secrets sealed, random pins drawn, nothing but what is to be written."""
+    """The changes as `write_people` takes them: secrets sealed, random pins drawn."""
     changes = plan.changes.filter(pl.col("action") != "conflict")
     missing = {name: dtype for name, dtype in _OPTIONAL.items() if name not in changes.columns}
     changes = changes.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in missing.items())

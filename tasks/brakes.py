@@ -13,8 +13,9 @@ from dataclasses import replace
 import polars as pl
 
 from tasks.keyring import Keyring
+from tasks.mapping import mapping_of
 from tasks.plan import Plan
-from tasks.profile import Profile
+from tasks.profile import Brakes, Profile
 from tasks.snapshot import Snapshot
 
 
@@ -51,12 +52,9 @@ def _certainties(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[s
 
 def _shares(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[str]:
     brakes, summary, last = profile.brakes, plan.summary, snapshot.last
-    removals = summary["remove"] + summary["release"] + summary["disable"]
-    if removals > brakes.remove_floor and removals * 100 > brakes.remove_percent * plan.owned:
-        yield (
-            f"{removals} of {plan.owned} records would be removed: more than {brakes.remove_floor} "
-            f"and more than {brakes.remove_percent:g} %."
-        )
+    removal = removal_brake(plan, brakes)
+    if removal:
+        yield removal
     updates = summary["update"]
     if updates > brakes.remove_floor and updates * 100 > brakes.update_percent * plan.owned:
         yield (
@@ -71,10 +69,19 @@ def _shares(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[str]:
         )
 
 
-def _prefilter_columns(profile: Profile) -> list[str]:
-    from tasks.expression.compiled import compile_expression
+def removal_brake(plan: Plan, brakes: Brakes) -> str | None:
+    """The sentence of the removal brake, when it holds; releasing and disabling count as removing."""
+    removals = sum(plan.summary[action] for action in ("remove", "release", "disable"))
+    if removals <= brakes.remove_floor or removals * 100 <= brakes.remove_percent * plan.owned:
+        return None
+    return (
+        f"{removals} of {plan.owned} records would be removed: more than {brakes.remove_floor} "
+        f"and more than {brakes.remove_percent:g} %."
+    )
 
-    return sorted(compile_expression(profile.prefilter, name="prefilter").reads or ())
+
+def _prefilter_columns(profile: Profile) -> list[str]:
+    return sorted(mapping_of(profile).prefilter.reads or ())
 
 
 def plan_checksum(plan: Plan, keyring: Keyring) -> str:

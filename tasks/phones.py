@@ -156,8 +156,17 @@ def _released(plan: Plan, records: Records, snapshot: Snapshot, kept: pl.DataFra
     spoken_of = owned.filter(pl.col("kind").is_in(records.device_kinds)).join(present, on="login", how="inner")
     not_named = spoken_of.join(kept, on=["login", "kind"], how="anti")
     frame = pl.concat([of_gone, not_named], how="diagonal").unique("device_id", maintain_order=True)
-    released = frame.with_columns(action=pl.lit("release"), before="login", fields=pl.lit("{}"))
+    released = frame.with_columns(action=pl.lit("release"), before="login", fields=_given_up(frame))
     return released.select(*PHONE_CHANGES_SCHEMA.names(), *_VALUES, "name")
+
+
+def _given_up(frame: pl.DataFrame) -> pl.Series:
+    """What a device was set to, so that one which goes with its user can come back."""
+    null = pl.lit("null")
+    changed = {name: (pl.col(name) != "", json_text(frame, name), null) for name in (*_TEXTS, "name")}
+    for name, default in FOLLOW_ME_DEFAULTS.items():
+        changed[name] = (pl.col(name) != default, pl.col(name).cast(pl.String), null)
+    return fields_json(frame, changed)
 
 
 def _with_phone_updates(plan: Plan, phones: pl.DataFrame, snapshot: Snapshot) -> Plan:

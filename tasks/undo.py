@@ -153,7 +153,7 @@ def _bring_back(undoing: _Undoing, login: str, user: dict[str, Any] | None, fiel
     person |= {"enabled": before.get("enabled", True), "missing_since": before.get("missing_since")}
     texts = {*undoing.columns, *(name for name in before if name not in _SPECIAL)}
     for name in texts:
-        person[name] = before.get(name, _DEFAULTS.get(name, ""))
+        person[name] = _value(before.get(name, _DEFAULTS.get(name, "")))
     for prefix in phonebook_prefixes([*texts, *before]) or ["phonebook"]:
         person[prefix] = bool(before.get(prefix, False))
     _put_secrets_back(undoing, person, login)
@@ -169,19 +169,16 @@ def _take_back(undoing: _Undoing, login: str, user: dict[str, Any] | None, field
     person: dict[str, Any] = {"action": "update", "login": login, "user_id": user["user_id"], "fields": {}}
     person |= {name: user[name] for name in (*undoing.columns, *phonebook_prefixes(list(user)))}
     person |= {"number": user["extension"], "automatic": user["automatic"]}
-    kept = [
-        name for name, (before, after) in fields.items() if not _put_back(undoing, person, user, name, before, after)
-    ]
+    kept = [name for name, pair in fields.items() if not _put_back(undoing, person, user, (name, *pair))]
     if kept:
         undoing.keep(login, f"{', '.join(kept)} changed after the run, and stays")
     if person["fields"]:
         undoing.people.append(person)
 
 
-def _put_back(
-    undoing: _Undoing, person: dict[str, Any], user: dict[str, Any], name: str, before: Any, after: Any
-) -> bool:
+def _put_back(undoing: _Undoing, person: dict[str, Any], user: dict[str, Any], change: tuple[str, Any, Any]) -> bool:
     """Puts one field back; False where it is not as the run left it."""
+    name, before, after = change
     if name in SECRET_FIELDS:
         if _moved(undoing, user["login"], name):
             return False

@@ -8,7 +8,7 @@ import polars as pl
 from tasks.issue import Issue
 from tasks.plan import PHONE_CHANGES_SCHEMA
 from tasks.snapshot import Snapshot
-from tasks.user import FOLLOW_ME
+from tasks.user import FOLLOW_ME, FOLLOW_ME_DEFAULTS
 
 _VALUES: Final = ("ip", "number", "web_user", *FOLLOW_ME.values())
 _SCHEMA: Final = pl.Schema(
@@ -76,7 +76,8 @@ def _given_back(phone: dict[str, Any], device: dict[str, Any] | None) -> dict[st
         return _row("assign", device, login) if device["login"] is None else None
     if device is not None or phone["kind"] == "ip_phone":
         return None
-    values = {name: pair[0] for name, pair in json.loads(phone["fields"]).items()}
+    values: dict[str, Any] = {name: FOLLOW_ME_DEFAULTS.get(name, "") for name in (*_VALUES, "name")}
+    values |= {name: pair[0] for name, pair in json.loads(phone["fields"]).items()}
     made = {"action": "assign", "login": login, "kind": phone["kind"], "mac": None, "device_id": None, "before": None}
     account = {"sip_user": phone["sip_user"], "sip_secret": phone["sip_secret"], "password_changed": False}
     return {**made, **values, **account, "fields": "{}"}

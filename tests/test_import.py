@@ -306,27 +306,27 @@ def test_a_header_without_the_login_column_stops_and_names_what_was_found(world:
 
 
 def test_a_plan_made_before_the_phone_system_moved_is_stale(world: World) -> None:
-    from flows.order import as_function, make_plan, make_records
-    from tasks.apply import apply_plan
+    from flows.order import as_function, make_plan, take_in
+    from tasks.apply import Applying, apply_plan
 
     job = world.job(people("a,A"))
-    plan = make_plan(make_records(job, as_function), job, as_function)
+    plan = make_plan(take_in(job, as_function).records, job, as_function)
     world.by_hand(sa.insert(users).values(login="z", display_name="Z"))
 
     with pytest.raises(StaleError):
-        apply_plan(plan, job.run, world.store, job.clock)
+        apply_plan(plan, Applying(job.run, world.store, job.clock))
     assert world.runs() == []
 
 
 def test_a_retried_apply_finds_its_own_run(world: World) -> None:
-    from flows.order import as_function, make_plan, make_records
-    from tasks.apply import apply_plan
+    from flows.order import as_function, make_plan, take_in
+    from tasks.apply import Applying, apply_plan
 
     job = world.job(people("a,A"))
-    plan = make_plan(make_records(job, as_function), job, as_function)
-    first = apply_plan(plan, job.run, world.store, job.clock)
+    plan = make_plan(take_in(job, as_function).records, job, as_function)
+    first = apply_plan(plan, Applying(job.run, world.store, job.clock))
 
-    again = apply_plan(plan, job.run, world.store, job.clock)
+    again = apply_plan(plan, Applying(job.run, world.store, job.clock))
 
     assert (again.run, again.status, again.finished) == (first.run, first.status, first.finished)
     assert len(world.runs()) == 1

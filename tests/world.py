@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from flows.order import Job, as_function, run_import, simulate_import
-from flows.request import new_run, now
+from flows.request import UndoRequest, new_run, now, open_undo
+from flows.undo_order import UndoJob, run_undo, simulate_undo_of
 from tasks.fetch import FetchRequest
 from tasks.profile import Profile
 from tasks.profile_file import load_profile
@@ -60,6 +61,21 @@ class World:
     def imports(self, text: str | bytes, profile: Profile | None = None, **settings: Any) -> Report:
         """Imports this text, as `rollcall import` does, without Prefect."""
         return run_import(self.job(text, profile, **settings), as_function)
+
+    def undo(self, run: str, approve: str | None = None) -> Report:
+        """Takes a run back, as `rollcall undo` does, without Prefect."""
+        return run_undo(self.undo_job(run, approve), as_function)
+
+    def simulate_undo(self, run: str) -> Report:
+        """The plan of an undo."""
+        return simulate_undo_of(self.undo_job(run))
+
+    def undo_job(self, run: str, approve: str | None = None) -> UndoJob:
+        """An undo of this run."""
+        self.serial += 1
+        job = open_undo(UndoRequest(run=run, approve=approve), self.settings)
+        applying = replace(job.applying, run=replace(job.applying.run, id=f"run-{self.serial:03}"))
+        return replace(job, applying=applying)
 
     def users(self) -> dict[str, dict[str, Any]]:
         """Who is there, by login."""

@@ -22,21 +22,22 @@ FAILED_DAYS: Final = 30
 
 @dataclass(frozen=True, repr=False)
 class RunFiles:
-    """The files of one run: the source as fetched, and its rejected rows as CSV."""
+    """The files of one run: the source as fetched, and its rejected rows as CSV; whether the run is held."""
 
     source: bytes | None = None
     failed: bytes | None = None
+    held: bool = False
 
 
-def keep_files(connection: Connection, run: Run, files: RunFiles, keyring: Keyring, *, held: bool, now: str) -> None:
+def keep_files(connection: Connection, run: Run, files: RunFiles, keyring: Keyring, now: str) -> None:
     """Seals what is worth keeping: the rejected rows of every run, the source of a held one."""
     connection.execute(sa.delete(run_files).where(run_files.c.expires < now))
     if files.failed:
-        _keep(connection, run, "failed", files.failed, keyring, _later(now, FAILED_DAYS))
-    if held and files.source is not None:
+        _keep(connection, _sealed(run, "failed", files.failed, keyring), _later(now, FAILED_DAYS))
+    if files.held and files.source is not None:
         older = sa.select(runs.c.id).where(runs.c.profile == run.profile, runs.c.id != run.id)
         connection.execute(sa.delete(run_files).where(run_files.c.kind == "source", run_files.c.run_id.in_(older)))
-        _keep(connection, run, "source", files.source, keyring, _later(now, HELD_DAYS))
+        _keep(connection, _sealed(run, "source", files.source, keyring), _later(now, HELD_DAYS))
 
 
 def read_file(connection: Connection, run_id: str, kind: str, keyring: Keyring) -> bytes | None:
@@ -66,10 +67,13 @@ def held_run_of(connection: Connection, profile: str, checksum: str) -> str | No
     return str(found["id"][0]) if found.height else None
 
 
-def _keep(connection: Connection, run: Run, kind: str, content: bytes, keyring: Keyring, expires: str) -> None:
+def _sealed(run: Run, kind: str, content: bytes, keyring: Keyring) -> dict[str, str | bytes]:
     sealed = keyring.seal(content, table="run_files", row=run.id, column=kind)
-    row = {"run_id": [run.id], "kind": [kind], "expires": [expires], "content": [sealed]}
-    connection.append(run_files, pl.DataFrame(row))
+    return {"run_id": run.id, "kind": kind, "content": sealed}
+
+
+def _keep(connection: Connection, file: dict[str, str | bytes], expires: str) -> None:
+    connection.append(run_files, pl.DataFrame([{**file, "expires": expires}]))
 
 
 def _later(now: str, days: int) -> str:

@@ -5,7 +5,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from tasks.store.connection import Connection
-from tasks.store.tables import devices, import_records, run_secrets, users
+from tasks.store.tables import devices, import_records, run_changes, run_phones, run_secrets, users
+from tasks.undo import History
 from tasks.user import SECRET_FIELDS
 
 _COLUMNS: Final = ("run_id", "login", "field", "before", "after", "fingerprint_before", "fingerprint_after")
@@ -73,3 +74,25 @@ def _keep(connection: Connection, source: Any) -> None:
 
 
 _NONE: Final = sa.literal("")
+
+
+def read_history(connection: Connection, run: dict[str, Any]) -> History:
+    """What a run left behind, and the secrets of its people as they lie now."""
+    run_id = run["id"]
+    changes = connection.read(
+        sa.select(run_changes.c.login, run_changes.c.action, run_changes.c.fields)
+        .where(run_changes.c.run_id == run_id)
+        .order_by(run_changes.c.position)
+    )
+    kept = connection.read(sa.select(run_secrets).where(run_secrets.c.run_id == run_id))
+    phones = connection.read(sa.select(run_phones).where(run_phones.c.run_id == run_id).order_by(run_phones.c.position))
+    logins = sa.select(run_changes.c.login).where(run_changes.c.run_id == run_id)
+    present = connection.read(sa.select(users.c.login, users.c.password, users.c.pin).where(users.c.login.in_(logins)))
+    return History(
+        run=run_id,
+        profile=run["profile"],
+        changes=changes.to_dicts(),
+        secrets=kept.to_dicts(),
+        phones=phones.to_dicts(),
+        present=present.to_dicts(),
+    )

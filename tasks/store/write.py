@@ -24,7 +24,7 @@ from tasks.store.tables import (
 )
 from tasks.user import PHONEBOOK_FIELDS, SECRET_FIELDS
 
-ENTRY_COLUMNS: Final = (*(field.column for field in PHONEBOOK_FIELDS), "labels")
+ENTRY_COLUMNS: Final = tuple(field.column for field in PHONEBOOK_FIELDS)
 WRITTEN: Final = ("create", "update", "enable", "disable")
 """The actions that leave a user in the phone system."""
 

@@ -1,0 +1,18 @@
+"""The undo of a run as a Prefect flow."""
+
+from tasks.prefect_settings import prepare_prefect
+
+prepare_prefect()
+
+from prefect import flow  # noqa: E402  (its environment comes first)
+
+from flows.order import as_task  # noqa: E402
+from flows.request import UndoRequest, open_undo  # noqa: E402
+from flows.undo_order import run_undo  # noqa: E402
+from tasks.report import Report  # noqa: E402
+
+
+@flow(name="undo-import", flow_run_name="undo {request.run}", validate_parameters=True, persist_result=False)
+async def undo_import(request: UndoRequest) -> Report:
+    """Takes an applied run back: created goes, updated gets its values back, removed comes back."""
+    return run_undo(open_undo(request), as_task)
