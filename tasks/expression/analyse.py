@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, cast
 
 from tasks.expression import tree
 from tasks.expression.functions import functions
@@ -40,7 +40,7 @@ def walk(node: Any) -> Iterator[Any]:
     while stack:
         current = stack.pop()
         if isinstance(current, tuple):
-            stack.extend(current)  # pyright: ignore[reportUnknownArgumentType] - a tuple of nodes
+            stack.extend(cast("tuple[Any, ...]", current))
         elif is_dataclass(current):
             yield current
             stack.extend(getattr(current, field.name) for field in fields(current))

@@ -25,9 +25,9 @@ class Column:
     expr: pl.Expr
     kind: str
     nullable: bool
-    constant: None | bool | int | float | str = None
+    constant: bool | int | float | str | None = None
     is_constant: bool = False
-    items: tuple[None | bool | int | float | str, ...] = ()
+    items: tuple[bool | int | float | str | None, ...] = ()
 
     def text(self) -> pl.Expr:
         """As string, null as ""."""
@@ -103,7 +103,7 @@ def _substr(arguments: list[Column]) -> Column:
     if len(arguments) < 3 or arguments[2].kind == "null":
         return _text(tail)
     length = _constant_int(arguments[2])
-    return _text(tail.str.head(length) if offset >= 0 or length >= 0 else tail.str.head(length))
+    return _text(tail.str.head(length))
 
 
 def _str_replace(arguments: list[Column]) -> Column:
@@ -121,7 +121,7 @@ def _str_replace(arguments: list[Column]) -> Column:
     return _text(text)
 
 
-def _printed(value: None | bool | int | float | str) -> str:
+def _printed(value: bool | int | float | str | None) -> str:
     if not isinstance(value, str):
         raise NotColumns("an argument is not a constant")
     return value

@@ -13,11 +13,10 @@ import polars as pl
 from tasks.expression import tree
 from tasks.expression.analyse import walk
 from tasks.expression.column_functions import COLUMN_FUNCTIONS, Column, NotColumns
+from tasks.expression.column_size import check_size
 from tasks.expression.values import numeric
 from tasks.names import Names
 
-_MOST_NODES: Final = 400
-"""Larger trees take polars longer to plan than the rows would take."""
 _NULL: Final = Column(pl.lit(None, dtype=pl.String), "null", nullable=True, constant=None, is_constant=True)
 
 
@@ -26,8 +25,7 @@ def as_column(body: tree.Block, names: Names, *, truth: bool) -> pl.Expr:
 
     Raises: NotColumns.
     """
-    if sum(1 for _ in walk(body)) > _MOST_NODES:
-        raise NotColumns("it is too long")
+    check_size(body)
     return _Columns(names, truth=truth).result(body, {})
 
 
@@ -106,18 +104,23 @@ class _Columns:
             case tree.Concat():
                 texts = [self.column(part, variables).text() for part in node.parts]
                 return Column(pl.concat_str(texts), "string", nullable=False)
+            case tree.Call():
+                return self._call(node, variables)
+            case tree.Unary() | tree.Logical() | tree.IsSet() | tree.Empty() | tree.Binary():
+                return Column(self._boolean(node, variables), "bool", nullable=False)
+            case _:
+                return self._chosen(node, variables)
+
+    def _chosen(self, node: tree.Expr, variables: _Variables) -> Column:
+        match node:
             case tree.Ternary():
                 return self._ternary(node, variables)
             case tree.Coalesce():
                 return self._coalesce(node, variables)
-            case tree.Call():
-                return self._call(node, variables)
             case tree.Cast():
                 return self._cast(node, variables)
             case tree.Match():
                 return self._match(node, variables)
-            case tree.Unary() | tree.Logical() | tree.IsSet() | tree.Empty() | tree.Binary():
-                return Column(self._boolean(node, variables), "bool", nullable=False)
             case _:
                 raise NotColumns(f"it has {_article(node)}")
 
@@ -185,7 +188,7 @@ class _Columns:
         return Column(pl.lit(None), "array", nullable=False, items=tuple(item.constant for item in items))
 
 
-def _constant(value: "None | bool | int | float | str") -> Column:
+def _constant(value: bool | int | float | str | None) -> Column:
     if value is None:
         return _NULL
     if isinstance(value, float):

@@ -6,7 +6,7 @@ ways mean the same.
 
 import functools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
 import polars as pl
@@ -80,7 +80,7 @@ class Expression:
         """Whether each row's value is true in PHP's sense."""
         if self.constant:
             once = kept(*self._once(names))
-            errors = [error._replace(index=row) for error in once.errors for row in range(frame.height)]
+            errors = [replace(error, index=row) for error in once.errors for row in range(frame.height)]
             return Kept(pl.repeat(once.mask[0], frame.height, dtype=pl.Boolean, eager=True).alias("mask"), errors)
         column = self.plan.truth(names)
         if column is not None:
@@ -94,7 +94,7 @@ class Expression:
 def _repeated(one: Evaluated, height: int) -> Evaluated:
     """One row's outcome for every row."""
     rows = pl.Series([0] * height, dtype=pl.UInt32)
-    errors = [error._replace(index=row) for error in one.errors for row in range(height)]
+    errors = [replace(error, index=row) for error in one.errors for row in range(height)]
     return Evaluated(one.values.gather(rows), None if one.lists is None else one.lists.gather(rows), errors)
 
 

@@ -3,7 +3,7 @@
 import ast
 
 
-def constant(value: None | bool | int | float | str) -> ast.expr:
+def constant(value: bool | int | float | str | None) -> ast.expr:
     return ast.Constant(value)
 
 

@@ -4,7 +4,7 @@ A snippet that cannot run is an `ExpressionError` with every reason at once, bef
 (a type error, an exhausted budget) is a `RowFailed`, caught by the runner: that row's issue, never the end of the run.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from tasks.errors import Problem
 
@@ -29,8 +29,12 @@ class BudgetSpent(RowFailed):
     """The row used up what one row may cost: steps, characters, items or time."""
 
 
-class RowError(NamedTuple):
-    """One row without a value: its position in the frame and a sentence that is safe to show."""
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """One row without a value: its position in the frame and a sentence that is safe to show.
+
+    `code` is value-failed or budget-spent; the step that evaluates chooses the issue's code.
+    """
 
     index: int
     code: str

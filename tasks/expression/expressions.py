@@ -4,9 +4,10 @@ import ast
 from typing import Any, Final
 
 from tasks.expression import tree
+from tasks.expression.budget import LONG_TEXT
 from tasks.expression.emit import call, constant, is_null, keep_as, last_of, load, store
 from tasks.expression.functions import Function, functions
-from tasks.expression.values import PhpArray, array_key
+from tasks.expression.values import PhpArray, array_key, type_name
 
 _OPERATORS: Final = {
     "+": "add",
@@ -32,6 +33,7 @@ _INTEGERS: Final[dict[str, type[ast.cmpop]]] = {"<": ast.Lt, "<=": ast.LtE, ">":
 _BOOLEAN: Final = {"==", "!=", "===", "!==", "<", "<=", ">", ">=", "xor"}
 _CASTS: Final = {"int": "to_int", "float": "to_float", "string": "to_text", "bool": "truthy", "array": "to_array"}
 _UNARY: Final = {"-": "negate", "+": "plus", "~": "bit_not"}
+_PARTS_IN_PLACE: Final = 8
 _SCALARS: Final = {"string", "int", "float", "bool", "null", "number"}
 _ARGUMENTS: Final = {
     "string": "text_argument",
@@ -78,7 +80,14 @@ class Expressions:
             case tree.ArrayLiteral():
                 return self._array(node)
             case tree.Concat():
-                return call("concat" if len(node.parts) == 2 else "concat_all", *map(self.value, node.parts))
+                return self._concat(node)
+            case tree.Call():
+                return self._call(node)
+            case _:
+                return self._compound(node)
+
+    def _compound(self, node: tree.Expr) -> ast.expr:
+        match node:
             case tree.Unary() | tree.Binary() | tree.Logical() | tree.IsSet() | tree.Empty() | tree.Cast():
                 return self._operation(node)
             case tree.Ternary():
@@ -87,14 +96,31 @@ class Expressions:
                 kept = self.temporary()
                 found = is_null(keep_as(kept, self.quiet(node.left)), negated=True)
                 return ast.IfExp(found, load(kept), self.value(node.right))
-            case tree.Call():
-                return self._call(node)
             case tree.Match():
                 return self._match(node)
             case tree.Assign():
                 return self._assignment(node)
             case tree.Increment():
                 return self._increment(node)
+            case _:
+                raise TypeError(type(node).__name__)
+
+    def text(self, node: tree.Expr) -> ast.expr:
+        """The value as string."""
+        written = self.value(node)
+        if kind(node) == "string":
+            return written
+        return _unless_text(written, call("to_text", written)) if _cheap(node) else call("to_text", written)
+
+    def _concat(self, node: tree.Concat) -> ast.expr:
+        """Few parts in place, with a look at the length; many through a function that looks first."""
+        if len(node.parts) > _PARTS_IN_PLACE:
+            return call("concat_all", *map(self.value, node.parts))
+        joined = self.temporary()
+        parts: list[ast.expr] = [ast.FormattedValue(self.text(part), -1) for part in node.parts]
+        length = call("len", keep_as(joined, ast.JoinedStr(parts)))
+        short = ast.Compare(length, [ast.LtE()], [constant(LONG_TEXT)])
+        return ast.IfExp(short, load(joined), call("long_text", load(joined)))
 
     def _operation(
         self, node: "tree.Unary | tree.Binary | tree.Logical | tree.IsSet | tree.Empty | tree.Cast"
@@ -147,6 +173,8 @@ class Expressions:
         same = node.operator == "==="
         for one, other in ((node.left, node.right), (node.right, node.left)):
             if isinstance(one, tree.Constant) and (one.value is None or isinstance(one.value, bool)):
+                if isinstance(other, tree.Constant):
+                    return constant((one == other and type(one.value) is type(other.value)) is same)
                 written = right if other is node.right else left
                 return ast.Compare(written, [ast.Is() if same else ast.IsNot()], [constant(one.value)])
         if "string" in (kind(node.left), kind(node.right)):
@@ -177,9 +205,8 @@ class Expressions:
     def _constant_array(self, node: tree.ArrayLiteral) -> ast.expr:
         array = PhpArray()
         for key, value in node.items:
-            place = (
-                array.next_index if key is None else array_key(key.value if isinstance(key, tree.Constant) else None)
-            )
+            named = key.value if isinstance(key, tree.Constant) else None
+            place = array.next_index if key is None else array_key(named)
             array[place] = value.value if isinstance(value, tree.Constant) else None
             if isinstance(place, int) and place >= array.next_index:
                 array.next_index = place + 1
@@ -225,7 +252,8 @@ class Expressions:
             return self.value(node)
         where = constant(f"{function.name}(): argument {position + 1} (${parameter.name})")
         how = _ARGUMENTS[expected] + ("_or_null" if parameter.type.startswith("?") else "")
-        return call(how, self.value(node), where)
+        converted = call(how, self.value(node), where)
+        return _unless_text(self.value(node), converted) if "string" in expected and _cheap(node) else converted
 
     def _reference(self, function: Function, expected: str, node: tree.Variable) -> ast.expr:
         """A variable that the function changes: its own array, or a fresh one for what is only given back."""
@@ -338,6 +366,17 @@ class Expressions:
         return stored if node.prefix else last_of(stored, load(kept))
 
 
+def _cheap(node: tree.Expr) -> bool:
+    """Whether reading it twice costs nothing."""
+    return isinstance(node, tree.Variable | tree.Cell)
+
+
+def _unless_text(value: ast.expr, converted: ast.expr) -> ast.expr:
+    """`value if value.__class__ is str else converted`"""
+    is_text = ast.Compare(ast.Attribute(value, "__class__", ast.Load()), [ast.Is()], [load("str")])
+    return ast.IfExp(is_text, value, converted)
+
+
 def _stepping(node: tree.Increment) -> str:
     return "increment" if node.operator == "++" else "decrement"
 
@@ -350,7 +389,7 @@ def kind(node: tree.Expr) -> str:
     """What is known of a value's type: string, int, float, bool, null, number, array, or any."""
     match node:
         case tree.Constant():
-            return {str: "string", bool: "bool", int: "int", float: "float"}.get(type(node.value), "null")
+            return type_name(node.value)
         case tree.Concat():
             return "string"
         case tree.Logical() | tree.IsSet() | tree.Empty() | tree.Unary(operator="!"):

@@ -5,7 +5,7 @@ Cells are text, empty ones "", so that `{{ surname | upper }}` never prints None
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,11 +13,21 @@ import jinja2
 import jinja2.parser
 import polars as pl
 from jinja2 import meta, nodes
+from jinja2.exceptions import SecurityError
 
 from tasks.errors import Problem
 from tasks.expression.budget import Budget
 from tasks.expression.errors import ExpressionError, RowError, RowFailed, excerpt
-from tasks.expression.jinja_sandbox import BUDGET, FORBIDDEN_NODES, count_loops, from_jinja, sandbox
+from tasks.expression.jinja_sandbox import (
+    BUDGET,
+    FILTERS,
+    FORBIDDEN_NODES,
+    GLOBALS,
+    TESTS,
+    count_loops,
+    from_jinja,
+    sandbox,
+)
 from tasks.expression.outcome import run_rows
 from tasks.names import Names
 from tasks.output import LINE, ROW
@@ -112,9 +122,9 @@ def _part(names: Names, is_name: bool, text: str) -> pl.Expr:
 
 def _reason(error: Exception) -> str:
     """Why a template failed, without the words of the exception: they may hold a cell."""
-    reasons = {
+    reasons: dict[type[Exception], str] = {
         jinja2.UndefinedError: "a name or an item that it uses does not exist",
-        jinja2.sandbox.SecurityError: "it uses something that is not allowed",
+        SecurityError: "it uses something that is not allowed",
         ZeroDivisionError: "division by zero",
         TypeError: "an operator or a filter does not fit the type of its value",
         ValueError: "a value cannot be converted",
@@ -139,14 +149,14 @@ def compile_jinja(source: str, name: str) -> JinjaExpression:
         raise ExpressionError(name, [Problem("the template is nested too deeply", 1, 1)]) from None
     if problems := list(_problems(source, tree)):
         raise ExpressionError(name, problems)
-    names = meta.find_undeclared_variables(tree) - {*sandbox().globals}
+    names = meta.find_undeclared_variables(tree) - GLOBALS.keys()
     reads = _reads(tree, names)
     parts = _plain_parts(tree) if is_template else None
     try:
         code = sandbox().compile(count_loops(tree))
     except (RecursionError, jinja2.TemplateError) as error:
         raise ExpressionError(name, [Problem(f"the template cannot be compiled: {type(error).__name__}", 1)]) from None
-    template = jinja2.Template.from_code(sandbox(), code, dict(sandbox().globals))
+    template = jinja2.Template.from_code(sandbox(), code, dict(GLOBALS))
     return JinjaExpression(template, is_template, frozenset(names - {"row"}), reads, parts)
 
 
@@ -179,11 +189,11 @@ def _problems(source: str, tree: nodes.Template) -> Iterator[Problem]:
         if node.recursive:
             yield _problem(source, node.lineno, "recursive loops are not available", "recursive")
     for node in tree.find_all(nodes.Filter):
-        if node.name not in sandbox().filters:
-            yield _unknown(source, node, "filter", sandbox().filters)
+        if node.name not in FILTERS:
+            yield _unknown(source, node, "filter", FILTERS)
     for node in tree.find_all(nodes.Test):
-        if node.name not in sandbox().tests:
-            yield _unknown(source, node, "test", sandbox().tests)
+        if node.name not in TESTS:
+            yield _unknown(source, node, "test", TESTS)
     for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
         word = _accessed(node)
         if word.startswith("_") and word != _RESULT:
@@ -199,7 +209,7 @@ def _accessed(node: nodes.Node) -> str:
     return str(key.value) if isinstance(key, nodes.Const) else ""
 
 
-def _unknown(source: str, node: "nodes.Filter | nodes.Test", what: str, known: dict[str, Any]) -> Problem:
+def _unknown(source: str, node: "nodes.Filter | nodes.Test", what: str, known: Iterable[str]) -> Problem:
     near = difflib.get_close_matches(node.name, [name for name in known if name[0].isalpha()], n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return _problem(
@@ -219,7 +229,8 @@ def _reads(tree: nodes.Template, names: set[str]) -> frozenset[str] | None:
     """The columns by name; `row` counts with what is taken from it, as a whole it may be any."""
     if "row" not in names:
         return frozenset(names)
-    taken = [n for n in tree.find_all((nodes.Getitem, nodes.Getattr)) if _is_row(n.node)]  # pyright: ignore
+    taken: list[nodes.Getitem | nodes.Getattr] = [n for n in tree.find_all(nodes.Getitem) if _is_row(n.node)]
+    taken += [n for n in tree.find_all(nodes.Getattr) if _is_row(n.node)]
     whole = sum(1 for node in tree.find_all(nodes.Name) if _is_row(node)) > len(taken)
     keys = [_accessed(node) for node in taken]
     methods = any(isinstance(node, nodes.Getattr) and node.attr in dir(dict) for node in taken)

@@ -5,11 +5,12 @@ concatenation and output is therefore counted in the row's budget, which travels
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, cast
 
 import jinja2.filters
 import jinja2.sandbox
+import jinja2.tests
 from jinja2 import nodes
 from jinja2.runtime import Context, Undefined
 from jinja2.utils import pass_context
@@ -22,7 +23,7 @@ BUDGET: Final = "#budget"
 _COUNTED: Final = "#counted"
 _JOINED: Final = "#joined"
 _MOST_BITS: Final = 1024
-_FILTERS: Final = (
+_KNOWN_FILTERS: Final = (
     *("abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "int", "items"),
     *("last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "select"),
     *("selectattr", "sort", "string", "striptags", "sum", "title", "tojson", "trim", "truncate", "unique", "upper"),
@@ -152,20 +153,33 @@ def from_jinja(value: Any) -> Value:
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):
-        return PhpArray((str(key), from_jinja(item)) for key, item in value.items())  # pyright: ignore
+        mapping = cast("dict[Any, Any]", value)
+        return PhpArray((str(key), from_jinja(item)) for key, item in mapping.items())
     if isinstance(value, Iterable):
-        return array_of([from_jinja(item) for item in value])  # pyright: ignore
+        return array_of([from_jinja(item) for item in cast("Iterable[Any]", value)])
     raise RowFailed("an expression gives something that is neither text, number nor list")
+
+
+# Jinja2's own tables are untyped.
+_JINJA_FILTERS = cast("dict[str, Any]", jinja2.filters.FILTERS)  # pyright: ignore[reportUnknownMemberType]
+_JINJA_TESTS = cast("dict[str, Any]", jinja2.tests.TESTS)  # pyright: ignore[reportUnknownMemberType]
+FILTERS: Final[dict[str, Any]] = {
+    **{name: _JINJA_FILTERS[name] for name in _KNOWN_FILTERS},
+    "join": _join,
+    "replace": _replace,
+    "round": _round,
+}
+TESTS: Final[dict[str, Any]] = dict(_JINJA_TESTS)
+GLOBALS: Final[dict[str, Any]] = {"range": _range, "namespace": jinja2.utils.Namespace}
 
 
 @functools.cache
 def sandbox() -> Sandbox:
     """The one environment of expressions."""
     environment = Sandbox(autoescape=False, finalize=_finalize, keep_trailing_newline=True, cache_size=0)
-    known: dict[str, Callable[..., Any]] = dict(jinja2.filters.FILTERS)
-    environment.filters = {name: known[name] for name in _FILTERS}
-    environment.filters |= {"join": _join, "replace": _replace, "round": _round, _COUNTED: _counted, _JOINED: _joined}
-    environment.globals = {"range": _range, "namespace": jinja2.utils.Namespace}
+    environment.filters = {**FILTERS, _COUNTED: _counted, _JOINED: _joined}
+    environment.tests = dict(TESTS)
+    environment.globals = dict(GLOBALS)
     return environment
 
 
@@ -184,8 +198,8 @@ def _replace_concats(parent: nodes.Node) -> None:
         if isinstance(value, nodes.Concat):
             setattr(parent, name, _joined_node(value))
         elif isinstance(value, list):
-            changed = [_joined_node(item) if isinstance(item, nodes.Concat) else item for item in value]  # pyright: ignore
-            setattr(parent, name, changed)
+            items = cast("list[Any]", value)
+            setattr(parent, name, [_joined_node(item) if isinstance(item, nodes.Concat) else item for item in items])
 
 
 def _joined_node(node: nodes.Concat) -> nodes.Filter:

@@ -16,10 +16,7 @@ def integer_literal(text: str) -> int | float:
     Raises: ValueError.
     """
     digits = text.replace("_", "").lower()
-    if re.fullmatch("0[0-7]+", digits):
-        value = int(digits, 8)
-    else:
-        value = int(digits, 0)
+    value = int(digits, 8) if re.fullmatch("0[0-7]+", digits) else int(digits, 0)
     return value if value <= INT_MAX else float(value)
 
 

@@ -304,11 +304,8 @@ def date(format_: str, timestamp: int) -> str:
         moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(seconds=timestamp)
     except OverflowError:
         raise RowFailed("date() knows the years 1 to 9999") from None
-    parts: list[str] = []
     letters = iter(format_)
-    for letter in letters:
-        parts.append(next(letters, "") if letter == "\\" else _date_part(letter, moment))
-    return "".join(parts)
+    return "".join(next(letters, "") if letter == "\\" else _date_part(letter, moment) for letter in letters)
 
 
 def _date_part(letter: str, moment: datetime.datetime) -> str:

@@ -3,10 +3,10 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
-from tasks.expression.budget import Budget
-from tasks.expression.errors import RowFailed
+from tasks.expression.budget import STEPS, Budget
+from tasks.expression.errors import BudgetSpent, RowFailed
 from tasks.expression.values import (
     INT_MAX,
     INT_MIN,
@@ -21,7 +21,9 @@ from tasks.expression.values import (
     truthy,
 )
 
-NESTING: Final = 100
+_Ordered = TypeVar("_Ordered", float, str)
+
+_NUMBER_START: Final = frozenset("0123456789+-. \t\n\r\v\f")
 
 
 def number_of(value: Value) -> int | float:
@@ -182,17 +184,37 @@ def _next_text(text: str) -> str:
     return {"a": "a", "A": "A", "0": "1"}[characters[0]] + "".join(characters)
 
 
-def strict_equal(left: Value, right: Value) -> bool:
+class _Walk:
+    """Counts what a comparison of arrays looks at: nested ones can hold more than there is time for."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = STEPS
+
+    def into(self, array: PhpArray) -> None:
+        """Raises: BudgetSpent when the items of all arrays so far are too many."""
+        self.left -= 1 + len(array)
+        if self.left < 0:
+            raise BudgetSpent(f"a comparison of arrays needs more than {STEPS:,} steps")
+
+
+def strict_equal(left: Value, right: Value, walk: _Walk | None = None) -> bool:
     """`===`: same type, same value; arrays also in the same order."""
     if isinstance(left, PhpArray) and isinstance(right, PhpArray):
-        return list(left) == list(right) and all(strict_equal(v, right[k]) for k, v in left.items())
+        walk = walk or _Walk()
+        walk.into(left)
+        return list(left) == list(right) and all(strict_equal(v, right[k], walk) for k, v in left.items())
     return left.__class__ is right.__class__ and left == right
 
 
 def loose_equal(left: Value, right: Value) -> bool:
     """`==` of PHP 8."""
-    if left.__class__ is str and right.__class__ is str:
-        return left == right or _compare_texts(left, right) == 0  # type: ignore[arg-type]
+    if isinstance(left, str) and isinstance(right, str):
+        if left == right:
+            return True
+        may_be_numbers = left[:1] in _NUMBER_START and right[:1] in _NUMBER_START
+        return may_be_numbers and _compare_texts(left, right) == 0
     return compare(left, right) == 0
 
 
@@ -212,10 +234,8 @@ def greater_equal(left: Value, right: Value) -> bool:
     return compare(right, left) in (-1, 0)
 
 
-def compare(left: Value, right: Value, depth: int = 0) -> int:
+def compare(left: Value, right: Value, walk: _Walk | None = None) -> int:
     """`<=>` of PHP 8; 2 where the two have no order, as arrays with other keys or NAN."""
-    if isinstance(left, str) and isinstance(right, str):
-        return _compare_texts(left, right)
     if left is None and isinstance(right, str):
         return -1 if right else 0
     if right is None and isinstance(left, str):
@@ -223,18 +243,18 @@ def compare(left: Value, right: Value, depth: int = 0) -> int:
     if left is None or right is None or isinstance(left, bool) or isinstance(right, bool):
         return _order(truthy(left), truthy(right))
     if isinstance(left, PhpArray) or isinstance(right, PhpArray):
-        return _compare_arrays(left, right, depth)
+        return _compare_arrays(left, right, walk or _Walk())
     if isinstance(left, str):
-        return -_compare_number_with_text(right, left)  # type: ignore[arg-type]
+        return _compare_texts(left, right) if isinstance(right, str) else -_compare_number_with_text(right, left)
     if isinstance(right, str):
         return _compare_number_with_text(left, right)
     return _order(left, right)
 
 
-def _order(left: float | str, right: float | str) -> int:
+def _order(left: _Ordered, right: _Ordered) -> int:
     if left == right:
         return 0
-    return -1 if left < right else 1  # type: ignore[operator]
+    return -1 if left < right else 1
 
 
 def _compare_texts(left: str, right: str) -> int:
@@ -254,19 +274,18 @@ def _compare_number_with_text(number: int | float, text: str) -> int:
     return _order(to_text(number), text) if other is None else _order(number, other)
 
 
-def _compare_arrays(left: Value, right: Value, depth: int) -> int:
+def _compare_arrays(left: Value, right: Value, walk: _Walk) -> int:
     if not isinstance(left, PhpArray):
         return -1
     if not isinstance(right, PhpArray):
         return 1
-    if depth > NESTING:
-        raise RowFailed("arrays nested too deeply to be compared")
+    walk.into(left)
     if len(left) != len(right):
         return _order(len(left), len(right))
     for key, value in left.items():
         if key not in right:
             return 2
-        order = compare(value, right[key], depth + 1)
+        order = compare(value, right[key], walk)
         if order:
             return order
     return 0

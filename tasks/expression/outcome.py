@@ -1,5 +1,6 @@
 """What evaluating an expression gives: a value or an error for each row of the frame."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -46,6 +47,7 @@ def run_rows(
     errors: list[RowError] = []
     wasted = 0.0
     for index, row in enumerate(arguments):
+        started = time.monotonic()
         try:
             if wasted > WASTED_SECONDS:
                 raise RowFailed(_GIVEN_UP)
@@ -53,7 +55,7 @@ def run_rows(
         except RowFailed as failed:
             values.append(None)
             errors.append(RowError(index, _code(failed), str(failed)))
-            wasted += budget.seconds() if isinstance(failed, BudgetSpent) else 0.0
+            wasted += time.monotonic() - started if isinstance(failed, BudgetSpent) else 0.0
         except (RecursionError, MemoryError, OverflowError):
             values.append(None)
             errors.append(RowError(index, "budget-spent", "a value of this row is too large or nested too deeply"))

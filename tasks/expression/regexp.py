@@ -58,7 +58,7 @@ def compile_pattern(pattern: str) -> Any:
 
 
 def _translated(body: str, dollar_end: bool) -> str:
-    """PCRE's spelling in that of `regex`: \\z, \\Z, \\h, $ at the very end only, and (?i) only where it means the same."""
+    """PCRE's spelling in that of `regex`: \\z, \\Z, \\h, $ at the very end, (?i) only where it means the same."""
     parts: list[str] = []
     position = 0
     while position < len(body):
@@ -184,8 +184,8 @@ def _substituted(budget: Budget, pattern: str, replacement: str, text_and_limit:
     text, limit = text_and_limit
     template = _template(replacement)
     parts: list[str] = []
-    end = length = done = 0
-    for match in _matches(budget, pattern, text):
+    end = length = 0
+    for done, match in enumerate(_matches(budget, pattern, text)):
         if 0 <= limit <= done:
             break
         new = "".join(part if isinstance(part, str) else _group(match, part) for part in template)
@@ -193,7 +193,6 @@ def _substituted(budget: Budget, pattern: str, replacement: str, text_and_limit:
         budget.take_text(length)
         parts += (text[end : match.start()], new)
         end = match.end()
-        done += 1
     budget.take_text(length + len(text))
     return "".join(parts) + text[end:]
 

@@ -8,17 +8,15 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType, FunctionType
-from typing import Any, Final
+from typing import Any
 
 from tasks.expression import tree
 from tasks.expression.analyse import Facts, assigned, walk
-from tasks.expression.budget import Budget
+from tasks.expression.budget import STEPS_BETWEEN_CLOCKS, Budget
 from tasks.expression.emit import call, constant, load, store
 from tasks.expression.expressions import Expressions
 from tasks.expression.functions import functions
 from tasks.expression.runtime import runtime
-
-_PASSES_BETWEEN_CHECKS: Final = 64
 
 
 @dataclass(frozen=True)
@@ -88,6 +86,15 @@ class Statements(Expressions):
                 return self.effect(node.value)
             case tree.If():
                 return self._if(node)
+            case tree.Break() | tree.Continue():
+                return self._jump(node)
+            case tree.Unset():
+                return [written for target in node.targets for written in self._unset(target)]
+            case _:
+                return self._looped(node)
+
+    def _looped(self, node: tree.Foreach | tree.While | tree.DoWhile | tree.For | tree.Switch) -> list[ast.stmt]:
+        match node:
             case tree.Foreach():
                 return self._foreach(node)
             case tree.While():
@@ -98,23 +105,19 @@ class Statements(Expressions):
                 return self._for(node)
             case tree.Switch():
                 return self._switch(node)
-            case tree.Break() | tree.Continue():
-                return self._jump(node)
-            case tree.Unset():
-                return [written for target in node.targets for written in self._unset(target)]
 
     def _if(self, node: tree.If) -> list[ast.stmt]:
-        otherwise = self.block(node.otherwise)
+        otherwise: list[ast.stmt] = self.block(node.otherwise)
         for condition, body in reversed(node.branches):
             otherwise = [ast.If(self.truth(condition), self.block(body) or [ast.Pass()], otherwise)]
         return otherwise
 
     def _tick(self) -> list[ast.stmt]:
-        """One pass of a loop; every 64th looks at the budget."""
+        """One pass of a loop; every 64th pays and looks at the budget."""
         due = ast.Compare(
-            ast.BinOp(load("steps"), ast.BitAnd(), constant(_PASSES_BETWEEN_CHECKS - 1)), [ast.Eq()], [constant(0)]
+            ast.BinOp(load("steps"), ast.BitAnd(), constant(STEPS_BETWEEN_CLOCKS - 1)), [ast.Eq()], [constant(0)]
         )
-        spend = ast.Expr(call("spend", constant(_PASSES_BETWEEN_CHECKS)))
+        spend = ast.Expr(call("spend", constant(STEPS_BETWEEN_CLOCKS)))
         return [ast.AugAssign(store("steps"), ast.Add(), constant(1)), ast.If(due, [spend], [])]
 
     def _leave_unless(self, condition: tree.Expr) -> ast.stmt:
@@ -142,7 +145,7 @@ class Statements(Expressions):
         start: list[ast.stmt] = []
         if isinstance(node.value, tree.Variable):
             value = self.slot(node.value.name)
-            if self.changes:
+            if node.value.name in self.changes:
                 start.append(ast.Assign([store(value)], call("own", load(value))))
         if isinstance(node.key, tree.Variable):
             key = self.slot(node.key.name)

@@ -1,10 +1,10 @@
-"""What a compiled snippet can reach: operators, conversions of arguments, writes to arrays. Everything else is absent."""
+"""What a compiled snippet can reach: operators, conversions of arguments, writes to arrays. Nothing else is there."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from tasks.expression import operators
-from tasks.expression.budget import ARRAY_ITEMS, LONG_TEXT, Budget, check_items
+from tasks.expression.budget import ARRAY_ITEMS, Budget, check_items
 from tasks.expression.errors import RowFailed
 from tasks.expression.values import (
     PhpArray,
@@ -32,20 +32,20 @@ def runtime(budget: Budget) -> dict[str, Any]:
 
 def _concatenation(budget: Budget) -> dict[str, Callable[..., str]]:
     def concat(left: Value, right: Value) -> str:
-        a = left if left.__class__ is str else to_text(left)
-        b = right if right.__class__ is str else to_text(right)
-        if len(a) + len(b) > LONG_TEXT:  # type: ignore[arg-type]
-            budget.take_text(len(a) + len(b))  # type: ignore[arg-type]
-        return a + b  # type: ignore[operator]
+        a, b = to_text(left), to_text(right)
+        budget.take_text(len(a) + len(b))
+        return a + b
 
     def concat_all(*parts: Value) -> str:
-        texts = [part if part.__class__ is str else to_text(part) for part in parts]
-        length = sum(map(len, texts))  # type: ignore[arg-type]
-        if length > LONG_TEXT:
-            budget.take_text(length)
-        return "".join(texts)  # type: ignore[arg-type]
+        texts = [to_text(part) for part in parts]
+        budget.take_text(sum(map(len, texts)))
+        return "".join(texts)
 
-    return {"concat": concat, "concat_all": concat_all}
+    def long_text(text: str) -> str:
+        budget.take_text(len(text))
+        return text
+
+    return {"concat": concat, "concat_all": concat_all, "long_text": long_text}
 
 
 def own(value: Value) -> Value:
@@ -71,10 +71,7 @@ def values_of(value: Value) -> Iterable[Any]:
 
 def append(base: Value, value: Value) -> PhpArray:
     """`$base[] = value`"""
-    if base.__class__ is PhpArray:
-        array: PhpArray = base  # type: ignore[assignment]
-    else:
-        array = _writable(base)
+    array = base if isinstance(base, PhpArray) else _writable(base)
     if len(array) >= ARRAY_ITEMS:
         check_items(len(array) + 1)
     array[array.next_index] = value
@@ -140,8 +137,8 @@ def list_item(source: Value, key: Value) -> Value:
 
 
 def text_argument(value: Value, where: str) -> str:
-    if value.__class__ is str:
-        return value  # type: ignore[return-value]
+    if isinstance(value, str):
+        return value
     if isinstance(value, PhpArray):
         raise RowFailed(f"{where} must be a string, an array is given")
     return to_text(value)
@@ -167,7 +164,7 @@ def number_argument(value: Value, where: str) -> int | float:
 
 
 def int_argument(value: Value, where: str) -> int:
-    return to_int(number_argument(value, where)) if value.__class__ is not int else value  # type: ignore[return-value]
+    return to_int(number_argument(value, where))
 
 
 def float_argument(value: Value, where: str) -> float:
@@ -230,4 +227,6 @@ _PURE: Final[dict[str, Any]] = {
     "list_item": list_item,
     "spaceship": spaceship,
     "APPEND": APPEND,
+    "len": len,
+    "str": str,
 }

@@ -1,7 +1,8 @@
 """A PHP snippet, ready to run: checked, analysed, compiled for rows, and for columns where that means the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Final
 
 import polars as pl
@@ -47,27 +48,35 @@ class Snippet:
 
     def _arguments(self, frame: pl.DataFrame, names: Names) -> Iterator[tuple[Any, ...]]:
         header = [name for name in frame.columns if name not in (ROW, LINE)]
-        found = [names.find(name) for name in self.program.cells]
-        wanted = header if self.program.needs_row else sorted({name for name in found if name in header})
-        keys = [array_key(name) for name in wanted]
-        places = [wanted.index(name) if name in wanted else -1 for name in found]
-        for cells in _cells(frame, wanted):
-            arguments = tuple(cells[place] if place >= 0 else None for place in places)
-            if not self.program.needs_row:
-                yield arguments
-                continue
-            row = Row([(key, cell) for key, cell in zip(keys, cells, strict=True) if cell is not None], names)
-            yield (*arguments, row)
+        found = [name if (name := names.find(cell)) in header else None for cell in self.program.cells]
+        if not self.program.needs_row:
+            return _cells(frame, found)
+        rows = _rows(frame, header, names)
+        if not found:
+            return ((row,) for row in rows)
+        return ((*cells, row) for cells, row in zip(_cells(frame, found), rows, strict=True))
 
 
-def _cells(frame: pl.DataFrame, names: list[str]) -> Iterator[tuple[Any, ...]]:
-    """The cells of each row, None for empty ones."""
+def _rows(frame: pl.DataFrame, header: list[str], names: Names) -> Iterator[Row]:
+    """`$row` of each row: a key only for cells that are not empty (phone-system.md 6.2)."""
+    keys = [array_key(name) for name in header]
+    numbered = any(isinstance(key, int) for key in keys)
+    for cells in _cells(frame, header):
+        filled = [pair for pair in zip(keys, cells, strict=True) if pair[1] is not None]
+        yield Row(filled, names, numbered=numbered)
+
+
+def _cells(frame: pl.DataFrame, names: Sequence[str | None]) -> Iterator[tuple[Any, ...]]:
+    """The cells of each row in the order of the names, None for empty ones and for columns that are not there."""
+    present = sorted({name for name in names if name is not None})
     if not names:
         yield from (() for _ in range(frame.height))
         return
-    for part in frame.select(names).iter_slices(_ROWS_AT_ONCE):
-        filled = part.select(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in names)
-        yield from zip(*(filled[name].to_list() for name in names), strict=True)
+    filled = [pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in present]
+    for part in frame.iter_slices(_ROWS_AT_ONCE):
+        columns = part.select(filled)
+        lists = {name: columns[name].to_list() for name in present}
+        yield from zip(*(repeat(None, part.height) if n is None else lists[n] for n in names), strict=True)
 
 
 def compile_snippet(source: str, name: str) -> Snippet:
@@ -75,15 +84,15 @@ def compile_snippet(source: str, name: str) -> Snippet:
 
     Raises: ExpressionError with all reasons.
     """
-    body, problems = lower(source, parse(source, name))
-    if problems:
-        raise ExpressionError(name, problems)
-    facts = analyse(body)
+    root = parse(source, name)
     try:
-        program = compile_rows(body, facts)
+        body, problems = lower(source, root)
+        if problems:
+            raise ExpressionError(name, problems)
+        facts = analyse(body)
+        return Snippet(body, facts, compile_rows(body, facts), _why_rows(body))
     except RecursionError:
         raise ExpressionError(name, [Problem("the snippet is nested too deeply", 1, 1)]) from None
-    return Snippet(body, facts, program, _why_rows(body))
 
 
 def _why_rows(body: tree.Block) -> str:

@@ -1,7 +1,7 @@
 """PHP's string functions as plain functions over characters, not bytes (phone-system.md 6.9).
 
-Arguments arrive with the types of the signature in `functions.py`. A first parameter `budget` is paid by functions whose
-result can be much longer than their arguments.
+Arguments arrive with the types of the signature in `functions.py`. A function whose result can be much longer than its
+arguments takes the row's budget first.
 """
 
 import base64
@@ -23,8 +23,9 @@ STR_PAD_RIGHT: Final = 1
 STR_PAD_BOTH: Final = 2
 
 
-def strlen(string: str) -> int:
-    return len(string)
+strlen: Final = len
+str_starts_with: Final = str.startswith
+str_ends_with: Final = str.endswith
 
 
 def strtolower(string: str) -> str:
@@ -74,15 +75,15 @@ def ucwords(string: str, separators: str = " \t\r\n\f\v") -> str:
 
 
 def trim(string: str, characters: str = WHITE) -> str:
-    return string.strip(_expanded(characters))
+    return string.strip(characters if characters is WHITE else _expanded(characters))
 
 
 def ltrim(string: str, characters: str = WHITE) -> str:
-    return string.lstrip(_expanded(characters))
+    return string.lstrip(characters if characters is WHITE else _expanded(characters))
 
 
 def rtrim(string: str, characters: str = WHITE) -> str:
-    return string.rstrip(_expanded(characters))
+    return string.rstrip(characters if characters is WHITE else _expanded(characters))
 
 
 def _expanded(characters: str) -> str:
@@ -164,14 +165,6 @@ def strrchr(haystack: str, needle: str) -> str | bool:
 
 def str_contains(haystack: str, needle: str) -> bool:
     return needle in haystack
-
-
-def str_starts_with(haystack: str, needle: str) -> bool:
-    return haystack.startswith(needle)
-
-
-def str_ends_with(haystack: str, needle: str) -> bool:
-    return haystack.endswith(needle)
 
 
 def str_replace(budget: Budget, search: Value, replace: Value, subject: Value) -> Value:

@@ -13,7 +13,7 @@ from tasks.expression.errors import RowFailed
 from tasks.names import Names
 
 Key: TypeAlias = "int | str"
-Value: TypeAlias = "None | bool | int | float | str | PhpArray"
+Value: TypeAlias = "bool | int | float | str | PhpArray | None"
 
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
@@ -21,22 +21,27 @@ _WHITE: Final = " \t\n\r\v\f"
 _NUMBER: Final = re.compile(r"[ \t\n\r\v\f]*([+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?)")
 _INTEGER_KEY: Final = re.compile(r"(?:0|-?[1-9][0-9]{0,18})\Z")
 
+_TYPE_NAMES: Final[dict[type, str]] = {bool: "bool", int: "int", float: "float", str: "string"}
+
 
 class PhpArray(dict[Key, Any]):
     """An ordered map that remembers its next free index."""
 
     __slots__ = ("next_index",)
 
+    next_index: int
+
     def __init__(self, items: Iterable[tuple[Key, Any]] = ()) -> None:
         super().__init__(items)
-        self.next_index = 0
-        for key in self:
-            if key.__class__ is int and key >= self.next_index:  # type: ignore[operator]
-                self.next_index = key + 1  # type: ignore[operator]
+        self.next_index = _free_index(self) if self else 0
 
     def clone(self) -> "PhpArray":
         """A copy with the same items; nested arrays are shared, for writes copy them on their way down."""
         return PhpArray(self.items())
+
+
+def _free_index(keys: Iterable[Key]) -> int:
+    return max((key + 1 for key in keys if isinstance(key, int) and key >= 0), default=0)
 
 
 class Row(PhpArray):
@@ -44,8 +49,10 @@ class Row(PhpArray):
 
     __slots__ = ("names",)
 
-    def __init__(self, items: Iterable[tuple[Key, Any]], names: Names) -> None:
-        super().__init__(items)
+    def __init__(self, items: Iterable[tuple[Key, Any]], names: Names, *, numbered: bool = True) -> None:
+        """`numbered` says whether a column's name may be a whole number."""
+        super(PhpArray, self).__init__(items)
+        self.next_index = _free_index(self) if numbered else 0
         self.names = names
 
     def clone(self) -> "Row":
@@ -61,8 +68,10 @@ class Row(PhpArray):
 
 def array_of(items: Iterable[Any]) -> PhpArray:
     """A list as PHP makes it: keys from 0."""
-    array = PhpArray(enumerate(items))
-    check_items(len(array))
+    array = PhpArray()
+    array.update(enumerate(items))
+    array.next_index = len(array)
+    check_items(array.next_index)
     return array
 
 
@@ -70,13 +79,13 @@ def type_name(value: Value) -> str:
     """PHP's word for a value's type, as its error texts use it."""
     if value is None:
         return "null"
-    return {bool: "bool", int: "int", float: "float", str: "string"}.get(value.__class__, "array")
+    return "array" if isinstance(value, PhpArray) else _TYPE_NAMES[value.__class__]
 
 
 def to_text(value: Value) -> str:
     """A value as PHP prints it."""
-    if value.__class__ is str:
-        return value  # type: ignore[return-value]
+    if isinstance(value, str):
+        return value
     if value is None or value is False:
         return ""
     if value is True:
@@ -173,11 +182,9 @@ def array_key(key: Value) -> Key:
 
     Raises: RowFailed for an array.
     """
-    if key.__class__ is str:
-        text: str = key  # type: ignore[assignment]
-        if text[:1] in "-0123456789" and _INTEGER_KEY.match(text) and INT_MIN <= int(text) <= INT_MAX:
-            return int(text)
-        return text
+    if isinstance(key, str):
+        whole = key[:1] in "-0123456789" and _INTEGER_KEY.match(key) and INT_MIN <= int(key) <= INT_MAX
+        return int(key) if whole else key
     if key is None:
         return ""
     if isinstance(key, PhpArray):
