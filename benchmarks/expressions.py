@@ -42,7 +42,7 @@ PER_ROW = 100_000
 
 
 def main(rows: int) -> None:
-    print(f"per row, {PER_ROW:,} rows, one core")
+    print(f"per row, {PER_ROW:,} rows, one core: by processor time (by the clock)")
     for title, source, frame in (
         ("foreach over 13 cells, five operations in its body", FOREACH, cells(PER_ROW)),
         ("foreach over the roles of a cell, five operations", SPLIT, cells(PER_ROW)),
@@ -54,8 +54,9 @@ def main(rows: int) -> None:
         ("Jinja2 template with a filter", "{{ tel1 }} {{ roles | upper }}", cells(PER_ROW)),
     ):
         expression = compile_expression(source, name=title)
-        seconds = timed(expression.evaluate, frame, Names(frame.columns[2:]))
-        print(f"  {PER_ROW / seconds:>10,.0f} rows/s  {title} ({expression.mode})")
+        processor = timed(expression.evaluate, frame, Names(frame.columns[2:]), clock=time.thread_time)
+        elapsed = timed(expression.evaluate, frame, Names(frame.columns[2:]))
+        print(f"  {PER_ROW / processor:>10,.0f} rows/s ({PER_ROW / elapsed:,.0f})  {title} ({expression.mode})")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "users.csv"
         users(rows).write_csv(path)
@@ -96,13 +97,13 @@ def compare(path: Path, rows: int) -> None:
     print(f"  {timed(keep.keep, frame, names) / reading:>10.2f}  {keep.source} (pre-filter, {keep.mode})")
 
 
-def timed(work: Callable[..., object], *arguments: object) -> float:
+def timed(work: Callable[..., object], *arguments: object, clock: Callable[[], float] = time.perf_counter) -> float:
     """The better of two runs, in seconds."""
     best = float("inf")
     for _ in range(2):
-        start = time.perf_counter()
+        start = clock()
         work(*arguments)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, clock() - start)
     return best
 
 

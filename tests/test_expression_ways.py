@@ -81,7 +81,7 @@ SNIPPETS = st.one_of(
     st.builds("$x = {}; if ({}) {{ $x .= {}; }} return $x;".format, EXPRESSIONS, EXPRESSIONS, EXPRESSIONS),
     st.builds("$x = {}; $y = $x . {}; return $y ?: $x;".format, EXPRESSIONS, EXPRESSIONS),
 )
-ROWS = st.lists(st.fixed_dictionaries({name: CELLS for name in COLUMNS}), min_size=1, max_size=6)
+ROWS = st.lists(st.fixed_dictionaries(dict.fromkeys(COLUMNS, CELLS)), min_size=1, max_size=6)
 
 
 def ways(snippet: str, rows: list[dict[str, str]]) -> tuple[str, list[Any], list[Any]]:

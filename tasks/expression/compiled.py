@@ -23,7 +23,7 @@ TYPOGRAPHIC_QUOTES: Final = "typographic quotes outside of strings count as stra
 NO_RETURN: Final = "the snippet returns nothing; did you forget `return`?"
 _BARE_NAME: Final = re.compile(r"[^\W\d][\w.\- ]*", re.UNICODE)
 _OPERATOR_WORD: Final = re.compile(r"\b(if|is|in|and|or|not)\s")
-_KEYWORD: Final = re.compile(r"\b(return|if|foreach|switch)\b|\$\w|;\s*$|\b(echo|function)\b")
+_PHP: Final = re.compile(r"\breturn\b|\$\w|;\s*$|^\s*(if|foreach|for|while|do|switch|echo|function)\b")
 
 
 class Plan(Protocol):
@@ -135,7 +135,7 @@ def _looks_like_php(source: str) -> bool:
     """Braces of Jinja2 speak against PHP only where the text is no working snippet."""
     if "{{" in source or "{%" in source:
         return is_php(source)
-    return _KEYWORD.search(source) is not None
+    return _PHP.search(source) is not None
 
 
 def _php(source: str, straight: str | None, name: str) -> Expression:
