@@ -74,6 +74,12 @@ LINES = st.lists(
             '1,"x\ny",3',
             '1, "2",3',
             'é,"ü","",',
+            '""""',
+            '"","",""',
+            'x""y,2,3',
+            '"""","a""","""b"',
+            '"a"",b","",3',
+            'x"y"z,2,3',
         ]
     ),
     max_size=12,
@@ -84,6 +90,7 @@ LINES = st.lists(
     st.sampled_from(["a,b,c", "a,b,c,", '"a" , b,c', "a"]), LINES, st.sampled_from(["\n", "\r\n", "\r"]), st.booleans()
 )
 @settings(max_examples=200, deadline=None)
+@example("a,b,c", ['"a"",b","",3', 'é,"ü","",'], "\n", False)
 def test_the_fast_way_and_the_tolerant_way_agree(header: str, lines: list[str], end: str, ended: bool) -> None:
     text = canonicalise((end.join([header, *lines]) + end * ended).encode(), Dialect(",", '"'))
     head = read_header(text)
