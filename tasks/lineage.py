@@ -72,11 +72,11 @@ def content_digest(output: Output, ring: Keyring) -> str:
 def _part(value: object, recipe: Recipe, ring: Keyring) -> object | None:
     if isinstance(value, Profile):
         return {"profile": value.part(recipe.reads)}
-    if isinstance(value, Output):
-        return {"lineage": value.lineage or content_digest(value, ring)}
     if isinstance(value, Cacheable):
         facts = value.cache_facts()
         return None if facts is None else {"facts": facts}
+    if isinstance(value, Output):
+        return {"lineage": value.lineage or content_digest(value, ring)}
     return {"value": value}
 
 
@@ -101,7 +101,10 @@ def _update(digest: "hashlib.blake2b", value: object, ring: Keyring) -> None:
 
 
 def _plain(value: object) -> bytes:
-    return orjson.dumps(value, default=_as_plain, option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(value, default=_as_plain, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise TypeError(str(error.__cause__ or error)) from None
 
 
 def _as_plain(value: Any) -> object:

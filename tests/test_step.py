@@ -19,6 +19,7 @@ from conftest import PrefectServer
 from tasks.errors import SourceError, TransientSourceError, WrongUseError
 from tasks.output import Output, Source, SourceFacts, Table, Text
 from tasks.profile import Profile
+from tasks.progress import progress
 from tasks.redact import RedactedError
 from tasks.retry import RetryPolicy
 from tasks.step import Step, step
@@ -77,12 +78,16 @@ class FlowRun:
 
     def artifacts(self) -> Mapping[str, Any]:
         """The artifacts of the run by key."""
+        return {artifact.key or "": artifact for artifact in self.all_artifacts()}
+
+    def all_artifacts(self) -> list[Any]:
+        """The artifacts of the run, those without a key too."""
         from prefect.client.orchestration import get_client
         from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
         which = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[self.id]))
         with get_client(sync_client=True) as client:
-            return {artifact.key or "": artifact for artifact in client.read_artifacts(artifact_filter=which)}
+            return client.read_artifacts(artifact_filter=which)
 
 
 def run(steps: Callable[[], Any]) -> FlowRun:
@@ -450,3 +455,19 @@ def test_an_output_that_says_nothing_is_an_output(prefect_server: PrefectServer,
         return Output()
 
     assert run(lambda: step("validate", version=1)(make_nothing)()).states() == {"validate": "Completed"}
+
+
+def test_a_long_step_shows_how_far_it_is(
+    prefect_server: PrefectServer, rollcall_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.progress.PATIENCE_SECONDS", 0.0)
+
+    def decode_slowly(source: Source) -> Text:
+        with progress("bytes", total=4) as advance:
+            for done in range(4):
+                advance(done)
+        return Text(data=source.data, facts=source.facts)
+
+    artifacts = run(lambda: step("decode", version=1)(decode_slowly)(SOURCE)).all_artifacts()
+
+    assert [(made.description, made.data) for made in artifacts if made.type == "progress"] == [("bytes", 100.0)]
