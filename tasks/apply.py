@@ -19,6 +19,7 @@ from tasks.run import Outcome, Run
 from tasks.step import step
 from tasks.store.files import RunFiles, keep_files
 from tasks.store.read import read_snapshot
+from tasks.store.registrar import write_accounts
 from tasks.store.runs import find_run, mark_undone, write_run
 from tasks.store.store import Store
 from tasks.store.write import write_people
@@ -57,6 +58,7 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
         if status == "applied":
             write_people(connection, _people(plan, store.keyring, now), run.id, now)
             write_phones(connection, plan, store.keyring, run.id)
+            write_accounts(connection, store.keyring, store.realm)
             mark_undone(connection, run)
         keep_files(connection, run, replace(applying.files, held=status == "held"), store.keyring, now)
         connection.commit()

@@ -31,6 +31,17 @@ class Settings(BaseSettings):
         default=5_000_000_000, description="above this total the results unused for longest are removed"
     )
 
+    sip_realm: str = Field(
+        default="rollcall", pattern=r'^[^\s":@]+$', description="the realm that the SIP registrar challenges with"
+    )
+    registrar_file: Path | None = Field(
+        default=None, description="what a SIP registrar reads beside a SQLite phone system; in home by default"
+    )
+
+    def registrar_path(self) -> Path:
+        """The registrar's file, with the default filled in."""
+        return (self.registrar_file or self.home / "registrar.db").absolute()
+
     def store_url(self) -> str:
         """The database URL, with the default filled in. It may hold a password: never print it."""
         if self.database_url is not None:

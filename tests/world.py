@@ -33,6 +33,11 @@ class World:
         self.store: Store = open_store(self.settings)
         self.serial = 0
 
+    def reopened(self, **settings: Any) -> None:
+        """The same installation, with other settings, as the next command finds it."""
+        self.settings = self.settings.model_copy(update=settings)
+        self.store = open_store(self.settings)
+
     def profile(self, name: str = "users", **changes: Any) -> Profile:
         """The template's profile with other settings."""
         template = load_profile(TEMPLATE)

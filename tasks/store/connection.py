@@ -74,7 +74,14 @@ class Connection:
         if frame.is_empty():
             return
         with self._adbc.cursor() as cursor, busy_is_told():
-            cursor.adbc_ingest(table.name, _arrow(frame), mode="append")
+            cursor.adbc_ingest(table.name, _arrow(self._as_declared(table, frame)), mode="append")
+
+    def _as_declared(self, table: sa.Table, frame: pl.DataFrame) -> pl.DataFrame:
+        """PostgreSQL's binary copy takes a number only in the width of its column."""
+        if self.kind == "sqlite":
+            return frame
+        narrow = [name for name in frame.columns if type(table.c[name].type) is sa.Integer]
+        return frame.with_columns(pl.col(name).cast(pl.Int32) for name in narrow)
 
     def lock_for_writing(self) -> None:
         """Waits until this connection is the only writer of the phone system.
@@ -113,12 +120,14 @@ class Connection:
 
 
 @contextmanager
-def open_connection(url: str) -> Generator[Connection]:
+def open_connection(url: str, registrar: Path | None = None) -> Generator[Connection]:
     """A connection inside a transaction that is rolled back unless it is committed.
+
+    `registrar` is the file that a SQLite connection attaches under that name, so that both are written as one.
 
     Raises: WrongUseError for a URL that is no phone system; StoreBusyError when the database cannot be reached.
     """
-    connection = _connect(url)
+    connection = _connect(url, registrar)
     try:
         yield connection
     finally:
@@ -151,10 +160,10 @@ def sqlite_path(url: str) -> Path | None:
     return Path(unquote(rest.removeprefix("/")))
 
 
-def _connect(url: str) -> Connection:
+def _connect(url: str, registrar: Path | None) -> Connection:
     path = sqlite_path(url)
     if path is not None:
-        return _connect_sqlite(path)
+        return _connect_sqlite(path, registrar)
     scheme, _, rest = url.partition("://")
     if scheme.partition("+")[0] not in {"postgresql", "postgres"}:
         raise WrongUseError(
@@ -169,7 +178,7 @@ def _connect(url: str) -> Connection:
     return Connection(adbc, "postgresql")
 
 
-def _connect_sqlite(path: Path) -> Connection:
+def _connect_sqlite(path: Path, registrar: Path | None) -> Connection:
     from adbc_driver_sqlite import dbapi  # pyright: ignore[reportMissingTypeStubs]
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -180,9 +189,24 @@ def _connect_sqlite(path: Path) -> Connection:
         with adbc.cursor() as cursor:
             for pragma in (f"busy_timeout = {LOCK_TIMEOUT_SECONDS * 1000}", "journal_mode = WAL", "foreign_keys = ON"):
                 cursor.execute(f"PRAGMA {pragma}")
+            if registrar is not None:
+                _attach(cursor, registrar)
         # The pragmas do nothing inside a transaction, so it starts only here.
         adbc.adbc_connection.set_autocommit(False)
     return Connection(adbc, "sqlite")
+
+
+def _attach(cursor: Any, registrar: Path) -> None:
+    """Adds the registrar's file, which its group may read.
+
+    It keeps SQLite's own journal: whoever reads a write-ahead log needs to write beside it.
+    """
+    if not registrar.exists():
+        registrar.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        registrar.touch(mode=0o640)
+        registrar.chmod(0o640)
+    path = str(registrar).replace("'", "''")
+    cursor.execute(f"ATTACH DATABASE '{path}' AS registrar")
 
 
 def _polars_type(type_: sa.types.TypeEngine[Any]) -> type[pl.DataType]:

@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from tasks.errors import WrongUseError
 from tasks.store import tables
 from tasks.store.connection import Connection
+from tasks.store.registrar_schema import create_registrar
 
 
 def create_first_tables(connection: Connection) -> None:
@@ -24,7 +25,13 @@ def create_first_tables(connection: Connection) -> None:
     connection.execute(sa.insert(tables.meta).values(key="schema", value="0"))
 
 
-MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (create_first_tables,)
+def add_registrar(connection: Connection) -> None:
+    """What SIP registrars read. SQLite's is a file of its own, made whenever it is missing."""
+    if connection.kind == "postgresql":
+        create_registrar(connection)
+
+
+MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (create_first_tables, add_registrar)
 
 
 def migrate(connection: Connection) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -12,20 +13,26 @@ from tasks.keyring import Keyring
 from tasks.settings import Settings
 from tasks.store.connection import Connection, open_connection
 from tasks.store.migrations import migrate
+from tasks.store.registrar import prepare_registrar
 from tasks.store.tables import meta
 
 
 @dataclass(frozen=True, repr=False)
 class Store:
-    """A phone system that is migrated and whose sealed values `keyring` opens. The URL may hold a password."""
+    """A phone system that is migrated and whose sealed values `keyring` opens. The URL may hold a password.
+
+    `registrar` is the file that SIP registrars read beside a SQLite phone system, `realm` the one of its digests.
+    """
 
     url: str
     keyring: Keyring
+    registrar: Path
+    realm: str
 
     @contextmanager
     def open(self) -> Generator[Connection]:
         """A connection whose work is undone unless it commits."""
-        with open_connection(self.url) as connection:
+        with open_connection(self.url, self.registrar) as connection:
             yield connection
 
 
@@ -35,7 +42,8 @@ def open_store(settings: Settings) -> Store:
     Raises: WrongUseError when the key is missing, or is not the one that sealed what lies in the database.
     """
     url = settings.store_url()
-    with open_connection(url) as connection:
+    registrar = settings.registrar_path()
+    with open_connection(url, registrar) as connection:
         migrate(connection)
         found = connection.read(sa.select(meta.c.value).where(meta.c.key == "key_check"))
         keyring = open_keyring(settings, may_create=found.is_empty())
@@ -48,4 +56,5 @@ def open_store(settings: Settings) -> Store:
                 "The encryption key is not the one that sealed this phone system's secrets. "
                 "Put the right one into ROLLCALL_KEY, ROLLCALL_KEY_FILE or the file `key` in ROLLCALL_HOME.",
             )
-    return Store(url, keyring)
+        prepare_registrar(connection, keyring, settings.sip_realm)
+    return Store(url, keyring, registrar, settings.sip_realm)
