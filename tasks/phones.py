@@ -83,18 +83,18 @@ def _belongs_elsewhere(plan: Plan) -> pl.Expr:
 
 
 def _assigned(wanted: pl.DataFrame) -> pl.DataFrame:
-    values = {}
+    values: dict[str, pl.Expr] = {}
     for name in _VALUES:
         was = pl.col(f"{name}{WAS}")
         values[name] = pl.coalesce(name, was, pl.lit("" if name in _TEXTS else FOLLOW_ME_DEFAULTS.get(name, 0)))
-    name = {
+    names = {
         "ip_phone": pl.format("{} {}", vendor_of(pl.col("mac"), VENDORS), "mac"),
         "softphone": pl.format("Softphone {}", "login"),
         "mobile": pl.format("Mobile {}", "login"),
     }
     frame = wanted.with_columns(
         **values,
-        name=pl.coalesce(*(pl.when(pl.col("kind") == kind).then(text) for kind, text in name.items())),
+        name=pl.coalesce(*(pl.when(pl.col("kind") == kind).then(text) for kind, text in names.items())),
         password_changed=(pl.col("web_password_fingerprint") != "")
         & pl.col("web_password_fingerprint").ne_missing(pl.col(f"web_password_fingerprint{WAS}")),
     )

@@ -119,10 +119,11 @@ def _read_yaml(text: str, file: str) -> Any:
     try:
         document = _yaml().load(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        trouble: Any = error  # the library's errors carry no types
+        mark = trouble.problem_mark or trouble.context_mark
+        place = (int(mark.line) + 1, int(mark.column) + 1) if mark else (None, None)
         hint = "write snippets as blocks: `name: |` and the snippet indented on the next lines"
-        raise ProfileError(file, [Problem(f"this is not YAML: {error.problem}; {hint}", *place)]) from None
+        raise ProfileError(file, [Problem(f"this is not YAML: {trouble.problem}; {hint}", *place)]) from None
     except YAMLError as error:
         raise ProfileError(file, [Problem(f"this is not YAML: {error}")]) from None
     if not isinstance(document, CommentedMap):

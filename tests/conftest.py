@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tasks.prefect_settings import prepare_prefect
+from tests.servers import PostgreSQL, running_postgresql
+from tests.world import World
 
 TEMPLATES = Path(__file__).parent.parent / ".pytest_cache" / "prefect"
 
@@ -131,3 +133,17 @@ def _wait_until_healthy(api_url: str, server: subprocess.Popen[bytes]) -> None:
             assert server.poll() is None, "the Prefect server ended before it answered"
             time.sleep(0.05)
     raise TimeoutError("the Prefect server did not answer within a minute")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    """A phone system on either database."""
+    if request.param == "sqlite":
+        return World(tmp_path)
+    return World(tmp_path, request.getfixturevalue("postgresql").new_database())

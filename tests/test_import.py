@@ -1,7 +1,6 @@
 """The import end to end on a real phone system, step by step as the administrator sees it."""
 
 import json
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -10,11 +9,6 @@ import sqlalchemy as sa
 from tasks.errors import SourceError, StaleError
 from tasks.store.tables import extensions, phonebook, users
 from tests.world import SEED, World, codes, counts, people
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 def test_the_seed_becomes_a_user_with_extension_voicemail_phonebook_entry_and_pin(world: World) -> None:

@@ -1,6 +1,5 @@
 """Phones find their users by MAC; what cannot be read stays as it is."""
 
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,11 +9,6 @@ from tests.world import World, codes, counts, people
 
 HEADER = "username,displayname,phonemac,phoneip"
 MAC = "000413a3016f"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import stat
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,26 +11,12 @@ import sqlalchemy as sa
 
 from tasks.store.registrar import digests
 from tasks.store.tables import devices, users
-from tests.servers import PostgreSQL, running_kamailio, running_postgresql
+from tests.servers import PostgreSQL, running_kamailio
 from tests.world import World, people
 
 HEADER = "username,displayname,phone,phonemac"
 MAC = "000413a3016f"
 PHONES = 200
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    with running_postgresql() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    """A phone system on either database."""
-    if request.param == "sqlite":
-        return World(tmp_path)
-    return World(tmp_path, request.getfixturevalue("postgresql").new_database())
 
 
 def test_all_phones_of_an_import_register(world: World, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Undo: a run backwards, and nothing that anybody changed since is lost."""
 
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,11 +12,6 @@ from tests.world import SEED, World, codes, counts, people
 
 HEADER = "username,displayname,phone,password,pin,roles,phonemac,job"
 MAC = "000413a3016f"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 def state(world: World) -> dict[str, Any]:

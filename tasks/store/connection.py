@@ -7,6 +7,7 @@ result would be all integers). Writing starts with a write, so that SQLite's loc
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote
@@ -67,7 +68,8 @@ class Connection:
         with self._adbc.cursor() as cursor, busy_is_told():
             cursor.execute(f'DROP TABLE IF EXISTS "{name}"')
             cursor.adbc_ingest(name, _arrow(frame), mode="create", temporary=True)
-        return sa.table(name, *(sa.column(column) for column in frame.columns))
+        columns: list[sa.ColumnClause[Any]] = [sa.column(column) for column in frame.columns]
+        return sa.table(name, *columns)
 
     def append(self, table: sa.Table, frame: pl.DataFrame) -> None:
         """Appends a frame, whose columns are named as the table's, in bulk."""
@@ -171,21 +173,21 @@ def _connect(url: str, registrar: Path | None) -> Connection:
             "ROLLCALL_DATABASE_URL names neither SQLite nor PostgreSQL. "
             "Use sqlite:////path/to/file.db or postgresql+psycopg://user:password@host/database.",
         )
-    from adbc_driver_postgresql import dbapi  # pyright: ignore[reportMissingTypeStubs]
+    connect = _untyped("adbc_driver_postgresql.dbapi").connect
 
     with busy_is_told():
-        adbc: Any = dbapi.connect(f"postgresql://{rest}", autocommit=False)
+        adbc: Any = connect(f"postgresql://{rest}", autocommit=False)
     return Connection(adbc, "postgresql")
 
 
 def _connect_sqlite(path: Path, registrar: Path | None) -> Connection:
-    from adbc_driver_sqlite import dbapi  # pyright: ignore[reportMissingTypeStubs]
+    connect = _untyped("adbc_driver_sqlite.dbapi").connect
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         path.touch(mode=0o600)
     with busy_is_told():
-        adbc: Any = dbapi.connect(str(path), autocommit=True)
+        adbc: Any = connect(str(path), autocommit=True)
         with adbc.cursor() as cursor:
             for pragma in (f"busy_timeout = {LOCK_TIMEOUT_SECONDS * 1000}", "journal_mode = WAL", "foreign_keys = ON"):
                 cursor.execute(f"PRAGMA {pragma}")
@@ -214,6 +216,11 @@ def _polars_type(type_: sa.types.TypeEngine[Any]) -> type[pl.DataType]:
         if isinstance(type_, ours):
             return theirs
     raise TypeError(f"no frame type for {type_!r}")
+
+
+def _untyped(module: str) -> Any:
+    """A driver's module, loaded only where it is needed; the drivers carry no types."""
+    return import_module(module)
 
 
 def _arrow(frame: pl.DataFrame) -> Any:
