@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from conftest import PrefectServer
-from test_step import FlowRun, run
+from flow_runs import FlowRun, run
 
 from tasks.errors import SourceError
 from tasks.output import Source, SourceFacts, Table, Text

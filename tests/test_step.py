@@ -1,28 +1,22 @@
 """Steps as tasks of a real flow on a real server: what is cached, what runs again, what is retried."""
 
-import asyncio
 import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 import polars as pl
 import pytest
 from conftest import PrefectServer
+from flow_runs import FlowRun, run
 
-from tasks.errors import SourceError, TransientSourceError, WrongUseError
 from tasks.output import Output, Source, SourceFacts, Table, Text
 from tasks.profile import Profile
 from tasks.progress import progress
-from tasks.redact import RedactedError
-from tasks.retry import RetryPolicy
-from tasks.step import Step, step
+from tasks.step import step
 
 PROFILE = Profile(title="Users", structure='{"identity": [{"003use_name": "{{{username}}}"}]}')
 SOURCE = Source(data=b"username\nmmuster\nerika\n", facts=SourceFacts(name="users.csv", digest="d1"))
@@ -46,70 +40,6 @@ def keep_others(table: Table, profile: Profile) -> Table:
 decode = step("decode", version=1, reads=("encoding",))(decode_bytes)
 parse = step("parse", version=1, reads=("delimiter",))(parse_lines)
 prefilter = step("prefilter", version=1, reads=("prefilter",))(keep_others)
-
-
-@dataclass(frozen=True)
-class FlowRun:
-    """A run of a flow, as Prefect's API tells it; `output` is what the flow made, or the error it raised."""
-
-    id: UUID
-    output: Any
-
-    def states(self) -> dict[str, str]:
-        """The last state of each task by the task run's name, once the server has recorded them."""
-        return {name: state for name, (state, _) in self._task_runs().items()}
-
-    def messages(self) -> dict[str, str]:
-        """What each state says."""
-        return {name: message for name, (_, message) in self._task_runs().items()}
-
-    def _task_runs(self) -> dict[str, tuple[str, str]]:
-        from prefect.client.orchestration import get_client
-        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-
-        which = FlowRunFilter(id=FlowRunFilterId(any_=[self.id]))
-        with get_client(sync_client=True) as client:
-            for _ in range(100):
-                found = client.read_task_runs(flow_run_filter=which)
-                if found and all(run.state and run.state.is_final() for run in found):
-                    return {run.name: (run.state.name or "", run.state.message or "") for run in found if run.state}
-                time.sleep(0.1)
-        raise TimeoutError("the server did not record the task runs")
-
-    def artifacts(self) -> Mapping[str, Any]:
-        """The artifacts of the run by key."""
-        return {artifact.key or "": artifact for artifact in self.all_artifacts()}
-
-    def all_artifacts(self) -> list[Any]:
-        """The artifacts of the run, those without a key too."""
-        from prefect.client.orchestration import get_client
-        from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-
-        which = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[self.id]))
-        with get_client(sync_client=True) as client:
-            return client.read_artifacts(artifact_filter=which)
-
-
-def run(steps: Callable[[], Any]) -> FlowRun:
-    """Calls steps in a flow of their own."""
-    from prefect import flow
-    from prefect.context import FlowRunContext
-
-    ids: list[UUID] = []
-
-    @flow(name="test", persist_result=False)
-    async def flow_of_test() -> Any:
-        context = FlowRunContext.get()
-        assert context is not None
-        assert context.flow_run is not None
-        ids.append(context.flow_run.id)
-        return steps()
-
-    try:
-        output = asyncio.run(flow_of_test())
-    except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
-        output = error
-    return FlowRun(ids[0], output)
 
 
 def run_import(source: Source = SOURCE, profile: Profile = PROFILE) -> FlowRun:
@@ -343,84 +273,6 @@ def test_an_argument_decides_whether_its_step_is_cached(
     run(steps)
 
     assert run(steps).states() == {"fetch": expected, "decode": "Cached"}
-
-
-def failing(errors: list[Exception]) -> Step[[Source], Source]:
-    """A step that fails with one error after the other and then succeeds."""
-
-    def fetch_after_errors(source: Source) -> Source:
-        if errors:
-            raise errors.pop(0)
-        return source
-
-    policy = RetryPolicy((TransientSourceError,), (0.01, 0.01))
-    return step("fetch", version=1, retries=policy)(fetch_after_errors)
-
-
-def test_a_failure_that_may_pass_is_tried_again(prefect_server: PrefectServer, rollcall_home: Path) -> None:
-    fetch = failing([TransientSourceError("source-busy", "try later"), TransientSourceError("source-busy", "again")])
-
-    done = run(lambda: fetch(SOURCE))
-
-    assert done.states() == {"fetch": "Completed"}
-    assert done.output.data == SOURCE.data
-
-
-def test_what_a_server_asks_to_wait_is_waited(prefect_server: PrefectServer, rollcall_home: Path) -> None:
-    fetch = failing([TransientSourceError("source-busy", "try later", retry_after_seconds=0.5)])
-
-    started = time.monotonic()
-    done = run(lambda: fetch(SOURCE))
-
-    assert done.states() == {"fetch": "Completed"}
-    assert time.monotonic() - started >= 0.5
-
-
-def test_a_failure_that_stays_is_not_tried_again(prefect_server: PrefectServer, rollcall_home: Path) -> None:
-    errors: list[Exception] = [SourceError("source-gone", "404"), SourceError("source-gone", "never raised")]
-    fetch = failing(errors)
-
-    failed = run(lambda: fetch(SOURCE))
-
-    assert failed.states() == {"fetch": "Failed"}
-    assert len(errors) == 1
-    assert isinstance(failed.output, SourceError)
-    assert failed.output.code == "source-gone"
-
-
-def test_an_unexpected_failure_says_its_place_and_nothing_else(
-    prefect_server: PrefectServer, rollcall_home: Path
-) -> None:
-    def parse_badly(text: Text) -> Table:
-        raise ValueError(f"cannot read {text.data!r}")
-
-    badly = step("parse", version=1)(parse_badly)
-
-    failed = run(lambda: badly(decode(SOURCE, PROFILE)))
-
-    assert isinstance(failed.output, RedactedError)
-    assert "details withheld" in failed.messages()["parse"]
-    assert "mmuster" not in failed.messages()["parse"]
-
-
-def test_without_a_key_a_cached_step_does_not_start(
-    prefect_server: PrefectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ROLLCALL_HOME", str(tmp_path / "empty"))
-
-    failed = run(lambda: decode(SOURCE, PROFILE))
-
-    assert isinstance(failed.output, WrongUseError)
-    assert failed.output.code == "key-missing"
-
-
-def test_a_cached_step_must_return_an_output(prefect_server: PrefectServer, rollcall_home: Path) -> None:
-    def count_nothing(text: Text) -> int:
-        return 0
-
-    wrong = step("parse", version=1)(count_nothing)
-
-    assert isinstance(run(lambda: wrong(decode(SOURCE, PROFILE))).output, TypeError)
 
 
 def test_an_output_without_rows_is_shown_by_its_facts(prefect_server: PrefectServer, rollcall_home: Path) -> None:
