@@ -1,31 +1,28 @@
 """One HTTP exchange, redirects included: the body as sent, or the reason why not.
 
 Each redirect is judged like the first URL. Credentials, custom headers and the client certificate go to the first
-origin only. The connection is made to an address that was checked; the name is not resolved a second time.
+origin only. `tasks.checked_connection` sees to it that each connection goes where it may.
 """
 
 import socket
 import time
 import zlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
 from http.client import responses
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from tasks.address import AddressRules, permitted_addresses
+from tasks.address import AddressRules
 from tasks.archive import Limits, gunzip, inflate
+from tasks.checked_connection import CheckedAdapter
 from tasks.errors import SourceError, TransientSourceError
 from tasks.fetch_options import FetchOptions
 
@@ -246,59 +243,5 @@ def _session(exchange: Exchange, url: str) -> requests.Session:
     """A session that reads no environment, keeps nothing between redirects and connects where it may only."""
     session = requests.Session()
     session.trust_env = False
-    session.mount(f"{urlsplit(url).scheme}://", _CheckedAdapter(exchange.rules))
+    session.mount(f"{urlsplit(url).scheme}://", CheckedAdapter(exchange.rules))
     return session
-
-
-class _CheckedAdapter(HTTPAdapter):
-    """Connections go to addresses that the rules permit; Host and SNI keep the name."""
-
-    def __init__(self, rules: AddressRules) -> None:
-        self._rules = rules
-        super().__init__(max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        pools: dict[str, Callable[..., Any]] = {
-            "http": partial(_pool, HTTPConnectionPool, _CheckedHTTP, self._rules),
-            "https": partial(_pool, HTTPSConnectionPool, _CheckedHTTPS, self._rules),
-        }
-        self.poolmanager.pool_classes_by_scheme = pools
-
-
-def _pool(pool: type[Any], connection: type[Any], rules: AddressRules, *args: Any, **kwargs: Any) -> Any:
-    made = pool(*args, **kwargs)
-    made.ConnectionCls = partial(_with_rules, connection, rules)
-    return made
-
-
-def _with_rules(connection: type[Any], rules: AddressRules, *args: Any, **kwargs: Any) -> Any:
-    made = connection(*args, **kwargs)
-    made.rules = rules
-    return made
-
-
-class _CheckedHTTP(HTTPConnection):
-    rules: AddressRules = AddressRules()
-
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
-
-
-class _CheckedHTTPS(HTTPSConnection):
-    rules: AddressRules = AddressRules()
-
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
-
-
-def _connect(connection: _CheckedHTTP | _CheckedHTTPS) -> socket.socket:
-    """A socket to the first permitted address that answers."""
-    port = connection.port or connection.default_port
-    failure: OSError | None = None
-    for address in permitted_addresses(connection.host, port, connection.rules):
-        try:
-            return socket.create_connection((str(address), port), connection.timeout)
-        except OSError as error:
-            failure = error
-    raise urllib3.exceptions.NewConnectionError(connection, "no address answers") from failure

@@ -42,7 +42,7 @@ class FetchOptions(BaseModel):
     Units: seconds and mebibytes; `ratio_limit` is unpacked by packed size.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     auth: Literal["none", "basic", "bearer", "header"] = "none"
     user: CredentialName | None = Field(default=None, description="name of the credential that holds the user name")

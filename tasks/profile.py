@@ -8,9 +8,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from tasks.encoding import canonical_name
 from tasks.fetch_options import FetchOptions, checked_url
 
 Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+def _known_encoding(encoding: str) -> str:
+    if encoding != "auto":
+        try:
+            canonical_name(encoding)
+        except LookupError:
+            raise ValueError(f"there is no text encoding {encoding!r}: use utf-8, windows-1252 or auto") from None
+    return encoding
 
 
 def _one_character_or(*words: str) -> AfterValidator:
@@ -53,7 +63,7 @@ class PasswordPolicy(BaseModel):
 class Profile(BaseModel):
     """How one CSV is read and mapped; the file's stem is its name and owns the records that it creates."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="Rollcall profile")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Rollcall profile", hide_input_in_errors=True)
 
     name: str = Field(default="", description="set by the loader: the stem of the file")
     title: str = Field(description="what people call this import")
@@ -65,7 +75,9 @@ class Profile(BaseModel):
     type: Literal["upload", "url"] = "upload"
     url: str | None = Field(default=None, description="for type url; credentials by name, never in clear")
     fetch: FetchOptions = FetchOptions()
-    encoding: str = Field(default="utf-8", description="any Python codec name, or auto")
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
+        default="utf-8", description="any Python codec name, or auto"
+    )
     delimiter: Annotated[str, _one_character_or("auto")] = ","
     line_separator: Literal["windows", "unix", "mac", "auto"] = "auto"
     enclosure: Annotated[str, _one_character_or("none", "auto")] = '"'
@@ -104,6 +116,14 @@ class Profile(BaseModel):
             raise ValueError("there is a url, but type is upload: use type: url, or remove the url")
         if self.url:
             checked_url(self.url)
+        return self
+
+    @model_validator(mode="after")
+    def _dialect_is_possible(self) -> Self:
+        if self.delimiter != "auto" and self.delimiter == self.enclosure:
+            raise ValueError(f"delimiter and enclosure are both {self.delimiter!r}: change one")
+        if self.escape != "none" and self.escape in {self.delimiter, self.enclosure}:
+            raise ValueError("the escape is the delimiter or the enclosure as well: change one")
         return self
 
     def part(self, fields: tuple[str, ...]) -> dict[str, Any]:

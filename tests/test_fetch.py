@@ -335,8 +335,10 @@ def test_a_file_url_is_read_below_the_root_only(tmp_path: Path) -> None:
      "hr.example/u.csv", "simplecache::https://hr.example/u.csv", "https:///u.csv"],
 )  # fmt: skip
 def test_a_url_with_a_secret_or_a_strange_scheme_is_a_profile_error(url: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as caught:
         request(url)
+    assert "secret@" not in str(caught.value)
+    assert "=abc" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
