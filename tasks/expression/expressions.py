@@ -7,7 +7,8 @@ from tasks.expression import tree
 from tasks.expression.budget import LONG_TEXT
 from tasks.expression.emit import call, constant, is_null, keep_as, last_of, load, store
 from tasks.expression.functions import Function, functions
-from tasks.expression.values import PhpArray, array_key, type_name
+from tasks.expression.kinds import BOOLEAN, SCALARS, kind
+from tasks.expression.values import PhpArray, array_key
 
 _OPERATORS: Final = {
     "+": "add",
@@ -30,11 +31,9 @@ _OPERATORS: Final = {
     ">=": "greater_equal",
 }
 _INTEGERS: Final[dict[str, type[ast.cmpop]]] = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE}
-_BOOLEAN: Final = {"==", "!=", "===", "!==", "<", "<=", ">", ">=", "xor"}
 _CASTS: Final = {"int": "to_int", "float": "to_float", "string": "to_text", "bool": "truthy", "array": "to_array"}
 _UNARY: Final = {"-": "negate", "+": "plus", "~": "bit_not"}
 _PARTS_IN_PLACE: Final = 8
-_SCALARS: Final = {"string", "int", "float", "bool", "null", "number"}
 _ARGUMENTS: Final = {
     "string": "text_argument",
     "int": "int_argument",
@@ -148,7 +147,7 @@ class Expressions:
                 return found[0] if len(found) == 1 else ast.BoolOp(ast.And(), found)
             case tree.Empty():
                 return ast.UnaryOp(ast.Not(), call("truthy", self.quiet(node.target)))
-            case tree.Binary(operator=operator) if operator in _BOOLEAN:
+            case tree.Binary(operator=operator) if operator in BOOLEAN:
                 return self._comparison(node)
             case tree.Cast(type="bool"):
                 return self.truth(node.operand)
@@ -247,7 +246,7 @@ class Expressions:
         if expected == "callable":
             return self._callback(node)
         if expected == "mixed":
-            return self.owned(node)
+            return self.owned(node) if function.keeps else self.value(node)
         if kind(node) == expected:
             return self.value(node)
         where = constant(f"{function.name}(): argument {position + 1} (${parameter.name})")
@@ -280,7 +279,7 @@ class Expressions:
 
     def owned(self, node: tree.Expr) -> ast.expr:
         """The value, as a copy where a later change of another variable could be seen through it."""
-        fresh = kind(node) in _SCALARS or (kind(node) == "array" and isinstance(node, tree.Call))
+        fresh = kind(node) in SCALARS or (kind(node) == "array" and isinstance(node, tree.Call))
         fresh = fresh or (isinstance(node, tree.ArrayLiteral) and any(not _literal(item) for item in node.items))
         return self.value(node) if fresh or not self.changes else call("own", self.value(node))
 
@@ -383,27 +382,3 @@ def _stepping(node: tree.Increment) -> str:
 
 def _literal(item: "tuple[tree.Expr | None, tree.Expr]") -> bool:
     return isinstance(item[1], tree.Constant) and (item[0] is None or isinstance(item[0], tree.Constant))
-
-
-def kind(node: tree.Expr) -> str:
-    """What is known of a value's type: string, int, float, bool, null, number, array, or any."""
-    match node:
-        case tree.Constant():
-            return type_name(node.value)
-        case tree.Concat():
-            return "string"
-        case tree.Logical() | tree.IsSet() | tree.Empty() | tree.Unary(operator="!"):
-            return "bool"
-        case tree.Binary(operator=operator):
-            return "bool" if operator in _BOOLEAN else "int" if operator == "<=>" else "any"
-        case tree.Cast():
-            return node.type
-        case tree.ArrayLiteral():
-            return "array"
-        case tree.Call():
-            returns = functions()[node.name].returns
-            return returns if returns in _SCALARS | {"array"} else "any"
-        case tree.Ternary() if node.then is not None and kind(node.then) == kind(node.otherwise):
-            return kind(node.otherwise)
-        case _:
-            return "any"

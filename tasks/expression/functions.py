@@ -46,6 +46,11 @@ class Function:
         return code is not None and code.co_varnames[:1] == ("budget",)
 
     @property
+    def keeps(self) -> bool:
+        """Whether an argument may live on in an array that the function gives or changes."""
+        return self.returns == "array" or any(p.by_reference for p in self.parameters)
+
+    @property
     def fewest(self) -> int:
         return sum(not (p.optional or p.variadic) for p in self.parameters)
 
