@@ -26,7 +26,14 @@ def as_column(body: tree.Block, names: Names, *, truth: bool) -> pl.Expr:
     Raises: NotColumns.
     """
     check_size(body)
-    return _Columns(names, truth=truth).result(body, {})
+    result = _Columns(names, truth=truth).result(body, {})
+    return result if result.meta.root_names() else _of_full_height(result)
+
+
+def _of_full_height(result: pl.Expr) -> pl.Expr:
+    """The same as literal: polars does not stretch every expression of constants to the height of a frame."""
+    value = pl.select(result).to_series()
+    return pl.lit(value[0], dtype=value.dtype)
 
 
 _Variables = dict[str, Column]
