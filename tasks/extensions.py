@@ -14,7 +14,7 @@ import polars as pl
 from tasks.issue import issues_of_rows
 from tasks.output import ROW
 from tasks.snapshot import Snapshot
-from tasks.validate import EMERGENCY_NUMBERS
+from tasks.user import EMERGENCY_NUMBERS
 
 DISPLACED_SCHEMA: Final = pl.Schema(
     {"user_id": pl.Int64, "login": pl.String, "extension": pl.String, "number": pl.String}

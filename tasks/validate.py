@@ -20,6 +20,7 @@ from tasks.profile import Profile
 from tasks.records import Records
 from tasks.step import step
 from tasks.user import (
+    EMERGENCY_NUMBERS,
     IDENTITY_FIELDS,
     NAMES_OF_THE_ROLE_OF_EVERYONE,
     PHONEBOOK_FIELDS,
@@ -29,7 +30,6 @@ from tasks.user import (
 )
 
 IDENTITY: Final = "#identity"
-EMERGENCY_NUMBERS: Final = ("110", "112")
 _SHOWN_CHARACTERS: Final = 40
 
 

@@ -1,6 +1,5 @@
 """Phones find their users by MAC; what cannot be read stays as it is."""
 
-
 import pytest
 import sqlalchemy as sa
 
