@@ -13,8 +13,7 @@ from pydantic import StringConstraints, TypeAdapter
 RESERVED_LOGINS: Final = frozenset({"admin", "mobydick"})
 EMERGENCY_NUMBERS: Final = ("110", "112")
 ROLE_OF_EVERYONE: Final = "All"
-NAMES_OF_THE_EMERGENCY_NUMBERS: Final = ("110", "112")
-ROLE_OF_EVERYONE: Final = frozenset({"all", "all users", "default", "alle"})
+NAMES_OF_THE_ROLE_OF_EVERYONE: Final = frozenset({"all", "all users", "default", "alle"})
 MASK: Final = "•••"
 
 DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=80)]
