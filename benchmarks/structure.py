@@ -19,7 +19,8 @@ from ruamel.yaml import YAML
 from tasks.names import Names
 from tasks.output import LINE, ROW, SourceFacts, Table
 from tasks.profile import Profile
-from tasks.structure import compile_structure, render_structure_rows
+from tasks.rendering.structure import compile_structure
+from tasks.structure import render_structure_rows
 from tasks.variables import map_variables_of_rows
 
 TEMPLATE = Path(__file__).parent.parent / "tasks" / "template" / "users-from-csv.yaml"

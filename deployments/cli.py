@@ -136,6 +136,17 @@ def import_(profile: str, file: Path | None, as_json: bool, plan: Path | None, a
 
 @rollcall.command()
 @click.argument("run")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write them to a file, mode 0600, with secrets.")
+@told
+def failed(run: str, output: Path | None) -> None:
+    """Print a run's rejected rows as CSV with row, code and message, ready to mend and import again."""
+    from deployments.history import write_failed_rows
+
+    write_failed_rows(run, output, Settings())
+
+
+@rollcall.command()
+@click.argument("run")
 @click.option("--simulate", "only_simulate", is_flag=True, help="Show what would go back; write nothing.")
 @click.option("--approve", metavar="CHECKSUM", help="Let the held undo with this checksum pass.")
 @as_json

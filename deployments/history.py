@@ -1,12 +1,24 @@
 """`rollcall show`: one run change by change, one person's story."""
 
+import os
+import sys
+from pathlib import Path
+
 import polars as pl
 
-from deployments.terminal import out, print_issues, print_json, print_story
+from deployments.terminal import out, print_issues, print_json, print_story, talk
 from tasks.errors import WrongUseError
+from tasks.failed_rows import masked_rows
 from tasks.issue import ISSUE_SCHEMA
+from tasks.mapping import mapping_of
+from tasks.names import Names
+from tasks.output import SourceFacts
 from tasks.plan import summary_line
+from tasks.profile_file import find_profile, load_profile
 from tasks.settings import Settings
+from tasks.store.files import read_file
+from tasks.store.read import facts_of_run
+from tasks.store.runs import find_run
 from tasks.store.store import open_store
 from tasks.store.views import show_login, show_run
 
@@ -44,3 +56,39 @@ def show_login_story(login: str, settings: Settings, *, as_json: bool) -> None:
         print_json(story)
     else:
         print_story(story)
+
+
+def write_failed_rows(run: str, output: Path | None, settings: Settings) -> None:
+    """The rejected rows of a run: whole to a file or a pipe, with secrets masked on a terminal (decision 30).
+
+    Raises: WrongUseError when there is no such run, or it keeps none.
+    """
+    store = open_store(settings)
+    with store.open() as connection:
+        found = find_run(connection, run)
+        content = read_file(connection, run, "failed", store.keyring)
+        facts = facts_of_run(connection, run) if found else None
+    if facts is None:
+        raise WrongUseError("run-unknown", f"There is no run {run}. `rollcall runs` lists them.")
+    if content is None:
+        raise WrongUseError("nothing-failed", f"Run {run} keeps no rejected rows: none were, or they have expired.")
+    if output is not None:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        talk().print(f"{output} holds passwords in clear: delete it when it is imported.")
+    elif sys.stdout.isatty():
+        sys.stdout.write(
+            masked_rows(content, facts, secret_columns(found["profile"] if found else "", facts, settings))
+        )
+    else:
+        sys.stdout.buffer.write(content)
+
+
+def secret_columns(profile: str, facts: SourceFacts, settings: Settings) -> frozenset[str]:
+    """The columns to mask; all of them where the profile is gone and nobody can tell."""
+    try:
+        mapping = mapping_of(load_profile(find_profile(profile, settings)))
+    except WrongUseError:
+        return frozenset(facts.header)
+    return mapping.secret_names(Names(facts.header))

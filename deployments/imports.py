@@ -25,22 +25,22 @@ def import_file(
 
     Raises: RollcallError with the text for a person, whichever step failed.
     """
-    request = request_for(profile, file, settings).model_copy(update={"approve": approve, "expected": expected})
+    request = request_for(profile, file, settings, approve).model_copy(update={"expected": expected})
     from flows.import_users import import_users
 
     return asyncio.run(import_users(request))
 
 
-def request_for(profile: str, file: Path | None, settings: Settings) -> ImportRequest:
+def request_for(profile: str, file: Path | None, settings: Settings, approve: str | None = None) -> ImportRequest:
     """The request for a file on this machine, refused early when profile and file do not fit together."""
     kind = load_profile(find_profile(profile, settings)).type
-    if kind == "upload" and file is None:
+    if kind == "upload" and file is None and approve is None:
         raise WrongUseError("file-missing", f"Profile {profile} takes an upload: name the CSV file after the profile.")
     if kind == "url" and file is not None:
         raise WrongUseError("file-not-wanted", f"Profile {profile} fetches from its URL: leave {file} out.")
     if file is not None and not file.is_file():
         raise RollcallError("file-unreadable", f"There is no file {file}. Nothing was written.")
-    return ImportRequest(profile=profile, upload=offer_upload(file) if file else None)
+    return ImportRequest(profile=profile, upload=offer_upload(file) if file else None, approve=approve)
 
 
 def saved_checksum(plan: Path) -> str:

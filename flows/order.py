@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import polars as pl
+
 from tasks.apply import Applying, apply
 from tasks.decode import decode
 from tasks.errors import StaleError
@@ -106,7 +108,7 @@ def run_import(job: Job, call: Calling) -> Report:
     intake = take_in(job, call)
     for attempt in range(1, ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM + 1):
         plan = make_plan(intake.records, job, call)
-        files = RunFiles(source=intake.source.data, failed=failed_rows_csv(intake.table, plan.issues, job.profile))
+        files = _files(intake, plan, job.profile)
         try:
             outcome = call(apply)(plan, Applying(job.run, job.store, job.clock, files))
         except StaleError:
@@ -115,3 +117,14 @@ def run_import(job: Job, call: Calling) -> Report:
         else:
             return call(report)(plan, outcome)
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _files(intake: Intake, plan: Plan, profile: Profile) -> RunFiles:
+    """What the run keeps: its rejected rows, and the source where it is needed again."""
+    errors = plan.issues.filter(pl.col("severity") == "error", pl.col("row").is_not_null())
+    facts = intake.source.facts
+    return RunFiles(
+        source=intake.source.data,
+        failed=None if errors.is_empty() else failed_rows_csv(intake.table, plan.issues, profile),
+        versioned=bool(facts.etag or facts.last_modified),
+    )

@@ -9,17 +9,20 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.order import Job
+from flows.sources import fetch_request
 from flows.undo_order import UndoJob
 from tasks.apply import Applying
 from tasks.errors import WrongUseError
-from tasks.fetch import FetchRequest
+from tasks.output import Source, SourceFacts
 from tasks.profile import Brakes, Profile
 from tasks.profile_file import find_profile, load_profile, profile_files
 from tasks.run import Run, new_run_id, timestamp
 from tasks.settings import Settings
 from tasks.snapshot import Circumstances
+from tasks.store.files import held_run_of, read_file
+from tasks.store.read import facts_of_run
 from tasks.store.runs import find_run
-from tasks.store.store import open_store
+from tasks.store.store import Store, open_store
 
 
 class ImportRequest(BaseModel):
@@ -73,15 +76,39 @@ def open_job(request: ImportRequest, settings: Settings | None = None) -> Job:
     profile = load_profile(find_profile(request.profile, settings))
     if request.upload is not None and request.upload not in _UPLOADS:
         raise WrongUseError("upload-unknown", f"There is no upload {request.upload} here. Upload the file again.")
+    store = open_store(settings)
+    held = _held_source(request, profile, store) if request.upload is None and request.approve else None
     return Job(
         profile=profile,
-        request=FetchRequest(profile=profile, file=_UPLOADS.get(request.upload or "")),
-        store=open_store(settings),
+        request=fetch_request(profile, _UPLOADS.get(request.upload or ""), settings, store),
+        fetching=None if held is None else lambda _: held,
+        store=store,
         run=new_run(profile),
         clock=now,
         circumstances=circumstances_of(profile, settings),
         approve=request.approve,
         expected=request.expected,
+    )
+
+
+def _held_source(request: ImportRequest, profile: Profile, store: Store) -> Source | None:
+    """The source of the held plan that is approved; None where the profile's URL is to be asked again.
+
+    Raises: WrongUseError for an upload that is no longer kept.
+    """
+    with store.open() as connection:
+        run = held_run_of(connection, profile.name, request.approve or "")
+        data = read_file(connection, run, "source", store.keyring) if run else None
+        facts = facts_of_run(connection, run) if run else None
+    if data is not None and facts is not None:
+        name, digest = facts.name, facts.digest
+        return Source(data=data, facts=SourceFacts(name=name, digest=digest, size_bytes=len(data)))
+    if profile.type == "url":
+        return None
+    raise WrongUseError(
+        "held-plan-unknown",
+        f"There is no held plan {request.approve} of {profile.name} whose file is still kept. "
+        "Name the file again: `rollcall import PROFILE FILE --approve CHECKSUM`.",
     )
 
 

@@ -4,16 +4,19 @@ Data cells stay as they were read. A malformed line stays malformed, so that it 
 it: a padded one would get in by itself. Only the message is ours, and only it is kept from running as a formula.
 """
 
+import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import Final
 
 import polars as pl
 
 from tasks.issue import CATALOGUE
-from tasks.output import ROW, Table
+from tasks.output import ROW, SourceFacts, Table
 from tasks.profile import Profile
+from tasks.user import MASK
 
 ADDED: Final = ("row", "code", "message")
 BROKEN_GRAMMAR: Final = frozenset({"stray-enclosure", "enclosure-not-closed"})
@@ -90,3 +93,29 @@ def _malformed(table: Table, errors: dict[int, tuple[str, str]], writer: _Writer
             yield row, writer.delimiter.join([writer.line([raw, *surplus]), tail])
         else:
             yield row, writer.delimiter.join([raw, tail])
+
+
+def masked_rows(content: bytes, facts: SourceFacts, secret: Collection[str]) -> str:
+    """Failed rows for a screen: secret columns masked; a malformed line, whose cells have shifted, masked whole."""
+    quoting = csv.QUOTE_MINIMAL if facts.enclosure else csv.QUOTE_NONE
+    lines = StringIO(_text(content, facts), newline="")
+    rows = csv.reader(lines, quoting=quoting, delimiter=facts.delimiter, quotechar=facts.enclosure or None)
+    shown = StringIO(newline="")
+    writer = csv.writer(shown)
+    header = next(rows)
+    writer.writerow(header)
+    for cells in rows:
+        whole = len(cells) == len(header)
+        data = [
+            MASK if (not whole or name in secret) and cell else cell
+            for name, cell in zip(header[:-3], cells[:-3], strict=False)
+        ]
+        writer.writerow([*data, *cells[-3:]])
+    return shown.getvalue()
+
+
+def _text(content: bytes, facts: SourceFacts) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode(facts.encoding, "replace")

@@ -11,7 +11,7 @@ from typing import Final
 from tasks.expression.compiled import Expression, compile_expression
 from tasks.names import Names
 from tasks.profile import Profile
-from tasks.structure import Structure, compile_structure
+from tasks.rendering.structure import Structure, compile_structure
 
 SECRET_KEYS: Final = ("identity.003use_pw", "identity.011acc_pin", "ipphone.071ipp_pw")
 SECRET_NAMES: Final = frozenset({"password", "pin", "phonepass"})

@@ -84,6 +84,7 @@ class Table(Output):
     the record's start), then one String column a CSV column, empty cells as ""; after map-variables also one String
     column a variable, null where it is PHP's null, and `#list:NAME` (List of String) where rows gave arrays.
     `malformed` has `#row`, `#line`, `raw` (the line as read): what parse could not read. Never shown, only sealed.
+    `failed` are rows, as they were read, in which an expression failed: whose they are is still to be found out.
     """
 
     frame: pl.DataFrame
@@ -91,6 +92,7 @@ class Table(Output):
     malformed: pl.DataFrame = field(
         default_factory=lambda: pl.DataFrame(schema={ROW: pl.Int64, LINE: pl.Int64, "raw": pl.String})
     )
+    failed: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={ROW: pl.Int64, LINE: pl.Int64}))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,12 @@
 """Pre-filter: which rows the administrator wants at all; PHP's sense of truth decides.
 
-A row in which the snippet fails is not filtered but rejected: it protects its record, found by its login alone.
+A row in which the snippet fails is not filtered but rejected: it protects its record.
 """
 
 import polars as pl
 
-from tasks.errors import SourceError
+from tasks.expression.compiled import compile_expression
 from tasks.issue import issue_frame
-from tasks.mapping import Mapping, mapping_of
 from tasks.names import Names
 from tasks.output import ASIDE_SCHEMA, LINE, ROW, Table
 from tasks.profile import Profile
@@ -19,34 +18,21 @@ def prefilter_rows(table: Table, profile: Profile) -> Table:
     """The rows that the pre-filter keeps.
 
     Shape: rows in = rows out + filtered + rejected.
-    Raises: SourceError when no column behind the login is in the file.
     """
-    mapping, names = mapping_of(profile), Names(table.facts.header)
-    _require_login_column(mapping, names)
-    kept = mapping.prefilter.keep(table.frame, names)
+    expression, names = compile_expression(profile.prefilter, name="prefilter"), Names(table.facts.header)
+    kept = expression.keep(table.frame, names)
     failed, issues = failed_rows(table.frame, kept.errors, "prefilter", "prefilter-failed")
     dropped = table.frame.filter(~kept.mask).join(failed, on=ROW, how="anti")
     filtered = dropped.select(ROW, LINE, outcome=pl.lit("filtered"), login=pl.lit(None, dtype=pl.String))
-    warnings = issue_frame(warnings_of_names({"prefilter": mapping.prefilter}, names, absent=True))
+    warnings = issue_frame(warnings_of_names({"prefilter": expression}, names, absent=True))
     return Table(
         frame=table.frame.filter(kept.mask).join(failed, on=ROW, how="anti", maintain_order="left"),
         facts=table.facts,
         malformed=table.malformed,
+        failed=pl.concat([table.failed, failed], how="diagonal"),
         issues=pl.concat([table.issues, warnings, issues]),
-        aside=pl.concat([table.aside, filtered.cast(ASIDE_SCHEMA), rejected_aside(failed, mapping, names)]),
+        aside=pl.concat([table.aside, filtered.cast(ASIDE_SCHEMA), rejected_aside(failed)]),
     )
 
 
-def _require_login_column(mapping: Mapping, names: Names) -> None:
-    columns = mapping.columns_behind(mapping.structure.login_reads, names)
-    if columns is None or not columns or any(names.find(column) is not None for column in columns):
-        return
-    found = ", ".join(names.header[:20]) or "none"
-    raise SourceError(
-        "login-column-missing",
-        f"The file has no column {' or '.join(sorted(columns))}, which holds the login. Columns found: {found}. "
-        "Check the delimiter and the header, or the variable behind 003use_name.",
-    )
-
-
-prefilter = step("prefilter", version=1, reads=("prefilter", "variables", "structure"))(prefilter_rows)
+prefilter = step("prefilter", version=2, reads=("prefilter",))(prefilter_rows)

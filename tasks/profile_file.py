@@ -15,8 +15,8 @@ from tasks.errors import Problem, ProfileError, WrongUseError
 from tasks.expression.compiled import compile_expression
 from tasks.expression.errors import ExpressionError
 from tasks.profile import Brakes, Profile
+from tasks.rendering.structure import StructureError, compile_structure
 from tasks.settings import Settings
-from tasks.structure import StructureError, compile_structure
 
 _TEMPLATE: Final = Path(__file__).parent / "template" / "users-from-csv.yaml"
 

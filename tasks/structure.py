@@ -1,195 +1,83 @@
 """Render: each row becomes records of the phone system, as the profile's Structure says.
 
-A Structure is JSON and template at once. Both are read together, so its shape is proved before the first row, no cell
-can break out of its string, and a fixed shape runs as columns; what needs its rows one by one runs through Jinja.
-Users never choose, and both ways give the same records.
-
-Source: phone-system.md sections 3 and 6; decisions 10, 14, 16.
+Here the Structure meets the variables: whose columns are all absent stays untouched, and the rows that earlier steps
+set aside get their login, rendered alone, so that a rejected row protects its own record and not everybody's.
 """
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
+from tasks.errors import SourceError
 from tasks.issue import Issue, issue_frame, issues_of_rows
 from tasks.login import cleaned_login
-from tasks.modules import BY_NAME
+from tasks.mapping import Mapping, mapping_of
 from tasks.names import Names
 from tasks.output import LINE, ROW, Modules, Table
 from tasks.profile import Profile
-from tasks.rendering.columns import render_columns, why_not_columns
-from tasks.rendering.handlebars import read_template
-from tasks.rendering.login import LOGIN, login_source
-from tasks.rendering.place import StructureError, line_and_column, refuse
-from tasks.rendering.places import Place, Records, field_reads, fields_of_text, find_places, printed_reads, value_reads
-from tasks.rendering.rendered import FAILED_SCHEMA, Rendered, Schemas, schema_of
-from tasks.rendering.template import Reads, Template
-from tasks.rendering.tolerant_json import read_json
+from tasks.rendering.structure import Structure, untouched_fields
 from tasks.step import step
-
-if TYPE_CHECKING:
-    from tasks.rendering.rows import RowTemplate
-
-__all__ = ["Rendered", "Structure", "StructureError", "compile_structure", "render_structure_rows", "untouched_fields"]
-
-_LOGIN_FIELD: Final = f"identity.{LOGIN}"
 
 
 def render_structure_rows(table: Table, profile: Profile) -> Modules:
     """The records that the Structure makes of every row.
 
-    Shape: one frame a module, as in `Modules`. A row that does not render is set aside with its login, where that
-    alone can be rendered.
+    Shape: one frame a module, as in `Modules`. A row that does not render is set aside; so are the rows that failed
+    before, now with the login that each of them has.
+    Raises: SourceError when no column behind the login is in the file.
     """
-    structure = compile_structure(profile.structure)
-    names = Names(column for column in table.frame.columns if not column.startswith("#"))
-    # The mapping is made of structures, so it is imported where a structure meets its variables.
-    from tasks.mapping import mapping_of
-
     mapping, header = mapping_of(profile), Names(table.facts.header)
-
-    def present(name: str) -> bool:
-        return mapping.is_present(name, header)
-
+    require_login_column(mapping, header)
+    structure = mapping.structure
+    names = Names(column for column in table.frame.columns if not column.startswith("#"))
     rendered = structure.render(table.frame, names)
-    warnings = issue_frame([*structure.warnings, *_issues_of_names(structure, names)])
-    failed = issues_of_rows(rendered.failed, None, "structure-failed", pl.col("message"))
+    unrendered = table.frame.join(rendered.failed.select(ROW), on=ROW, how="semi", maintain_order="left")
+    aside = unrendered.select(ROW, LINE, outcome=pl.lit("rejected"), login=pl.lit(None, dtype=pl.String))
+    failed = pl.concat([table.failed, unrendered.select(ROW, LINE, *header.header)], how="diagonal")
     return Modules(
         frames=rendered.frames,
         facts=table.facts,
-        untouched=untouched_fields(structure, present),
-        issues=pl.concat([table.issues, warnings, failed]),
-        aside=pl.concat([table.aside, _set_aside(structure, table.frame, rendered.failed, names)]),
-    )
-
-
-@lru_cache(maxsize=64)
-def compile_structure(text: str) -> "Structure":
-    """A Structure, proved and ready to run.
-
-    Raises: StructureError with every problem of the text.
-    """
-    template = read_template(text)
-    reading = read_json(template.nodes)
-    records = find_places(reading.shape) if reading.shape else Records()
-    refuse(text, dict(reading.problems) | records.problems)
-    if reading.shape:
-        modules = frozenset(place.module.name for place in records.places)
-        reads, printed = field_reads(records), printed_reads(records)
-    else:
-        modules, reads = fields_of_text(template)
-        printed = reads
-    why = why_not_columns(template, reading, records.places)
-    curly = [] if reading.typographic is None else [(reading.typographic, "typographic-quotes", _CURLY)]
-    structure = Structure(
-        text=text,
-        modules=modules,
-        reads=value_reads(reading.shape) if reading.shape else template.reads,
-        field_reads=reads,
-        printed_reads=printed,
-        mode="rows" if why else "columns",
-        why_rows=_at(text, *why) if why else "",
-        warnings=tuple(
-            Issue(None, None, None, code, _at(text, at, said)) for at, code, said in [*curly, *records.findings]
+        untouched=untouched_fields(structure, lambda name: mapping.is_present(name, header)),
+        issues=pl.concat(
+            [
+                table.issues,
+                issue_frame([*structure.warnings, *_issues_of_names(structure, names)]),
+                issues_of_rows(rendered.failed, None, "structure-failed", pl.col("message")),
+            ]
         ),
-        template=template,
-        places=tuple(records.places),
-        login_text=login_source(template, reading.shape) if reading.shape else None,
+        aside=_with_logins(pl.concat([table.aside, aside]), failed, mapping, profile),
     )
-    if why:
-        _prove_rows(structure, is_cut=bool(reading.cut or reading.doubts))
-    return structure
 
 
-@dataclass(frozen=True, eq=False)
-class Structure:
-    """A compiled Structure.
+def require_login_column(mapping: Mapping, header: Names) -> None:
+    """Decision 13: the columns behind the login, of which one must be there; an empty file has nothing to say.
 
-    `field_reads` tells by "module.field" which names its value and the blocks around it read, `printed_reads` those of
-    its value alone. `mode` is the way it runs, `why_rows` the reason for the slow one.
+    Raises: SourceError that names what was found.
     """
-
-    text: str
-    modules: frozenset[str]
-    reads: Reads
-    field_reads: Mapping[str, Reads]
-    printed_reads: Mapping[str, Reads]
-    mode: Literal["columns", "rows"]
-    why_rows: str
-    warnings: tuple[Issue, ...]
-    template: Template
-    places: tuple[Place, ...]
-    login_text: str | None
-
-    @property
-    def login_reads(self) -> Reads:
-        """The names that the login reads (decision 13)."""
-        return self.field_reads.get(_LOGIN_FIELD, frozenset())
-
-    def render(self, frame: pl.DataFrame, names: Names) -> Rendered:
-        """The records of a frame.
-
-        Shape: `frame` has `#row`, `#line`, String columns by name, `#list:NAME` where rows hold lists.
-        """
-        if self.mode == "rows":
-            return self.by_row.render(frame, names)
-        frames = render_columns(list(self.places), self.schemas, frame, names)
-        return Rendered(frames, pl.DataFrame(schema=FAILED_SCHEMA))
-
-    def render_login(self, frame: pl.DataFrame, names: Names) -> pl.Series:
-        """The login of each row, rendered alone; null where that fails too."""
-        structure = self if self.login_text is None else compile_structure(self.login_text)
-        found = structure.render(frame.with_columns(pl.int_range(pl.len()).alias(ROW)), names).frames.get("identity")
-        if found is None or LOGIN not in found.columns:
-            return pl.repeat(None, frame.height, dtype=pl.String, eager=True).alias(LOGIN)
-        first = found.unique(ROW, keep="first", maintain_order=True).select(ROW, LOGIN)
-        every = pl.select(pl.int_range(frame.height).alias(ROW))
-        return every.join(first, on=ROW, how="left", maintain_order="left")[LOGIN]
-
-    @cached_property
-    def schemas(self) -> Schemas:
-        """The columns of each module's frame."""
-        fields = {name: frozenset(f for key in self.field_reads if (f := _field(key, name))) for name in self.modules}
-        return {name: schema_of(name, fields[name]) for name in BY_NAME if name in self.modules}
-
-    @cached_property
-    def by_row(self) -> "RowTemplate":
-        """The slow way, whatever the mode."""
-        from tasks.rendering.rows import RowTemplate
-
-        return RowTemplate(self.template, self.schemas)
+    columns = mapping.columns_behind(mapping.structure.login_reads, header)
+    if not header.header or not columns or any(header.find(column) is not None for column in columns):
+        return
+    raise SourceError(
+        "login-column-missing",
+        f"The file has no column {' or '.join(sorted(columns))}, which holds the login. "
+        f"Columns found: {', '.join(header.header[:20])}. "
+        "Check the delimiter and the header, or the variable behind 003use_name.",
+    )
 
 
-def untouched_fields(structure: Structure, present: Callable[[str], bool]) -> tuple[str, ...]:
-    """The "module.field" names all of whose names are absent: they stay as they are on update (decision 14)."""
-    return tuple(sorted(key for key, reads in structure.field_reads.items() if reads and not any(map(present, reads))))
-
-
-_CURLY: Final = "typographic quotes are read as straight ones; write straight quotes"
-
-
-def _field(key: str, module: str) -> str:
-    prefix, _, name = key.partition(".")
-    return name if prefix == module else ""
-
-
-def _prove_rows(structure: Structure, *, is_cut: bool) -> None:
-    from tasks.rendering.samples import problems_of_samples
-    from tasks.rendering.sandbox import ExpressionError
-
-    try:
-        problems = problems_of_samples(structure.by_row, is_cut=is_cut)
-    except ExpressionError as error:
-        problems = {0: str(error)}
-    refuse(structure.text, problems)
-
-
-def _at(text: str, offset: int, message: str) -> str:
-    line, column = line_and_column(text, offset)
-    return f"line {line}, column {column}: {message}"
+def _with_logins(aside: pl.DataFrame, failed: pl.DataFrame, mapping: Mapping, profile: Profile) -> pl.DataFrame:
+    """The rows set aside, with the login of each failed one evaluated alone; null where that fails or gives nothing."""
+    if failed.is_empty():
+        return aside
+    columns = [column for column in failed.columns if not column.startswith("#")]
+    frame = failed.with_columns(pl.col(columns).fill_null(""))
+    variables = Names(mapping.variables)
+    needed = [name for name in map(variables.find, sorted(mapping.structure.login_reads)) if name is not None]
+    evaluated = [mapping.variables[name].evaluate(frame, Names(columns)).values.alias(name) for name in needed]
+    frame = frame.with_columns(evaluated)
+    raw = mapping.structure.render_login(frame, Names(name for name in frame.columns if not name.startswith("#")))
+    logins = frame.select(ROW, found=cleaned_login(pl.lit(raw), profile.login_cleanup))
+    logins = logins.filter(pl.col("found").fill_null("") != "").unique(ROW)
+    joined = aside.join(logins, on=ROW, how="left", maintain_order="left")
+    return joined.with_columns(login=pl.coalesce("login", "found")).select(aside.columns)
 
 
 def _issues_of_names(structure: Structure, names: Names) -> list[Issue]:
@@ -208,11 +96,6 @@ def _issues_of_names(structure: Structure, names: Names) -> list[Issue]:
     return issues
 
 
-def _set_aside(structure: Structure, frame: pl.DataFrame, failed: pl.DataFrame, names: Names) -> pl.DataFrame:
-    rows = frame.join(failed.select(ROW), on=ROW, how="semi", maintain_order="left")
-    login = cleaned_login(pl.lit(structure.render_login(rows, names)))
-    found = rows.select(ROW, LINE, outcome=pl.lit("rejected"), login=login)
-    return found.with_columns(login=pl.when(pl.col("login") != "").then("login"))
-
-
-render_structure = step("render-structure", version=1, reads=("structure", "variables"))(render_structure_rows)
+render_structure = step("render-structure", version=2, reads=("structure", "variables", "login_cleanup"))(
+    render_structure_rows
+)

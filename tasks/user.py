@@ -17,7 +17,6 @@ NAMES_OF_THE_ROLE_OF_EVERYONE: Final = frozenset({"all", "all users", "default",
 MASK: Final = "•••"
 
 DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=80)]
-Password = Annotated[str, StringConstraints(pattern=r"^(?s:.{8,})?$")]
 Pin = Annotated[str, StringConstraints(pattern=r"^([0-9]{4,})?$")]
 Extension = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]+)?$")]
 Email = Annotated[str, StringConstraints(pattern=r"^([^\s@,;<>]+@[^\s@,;<>]+)?$", max_length=254)]
@@ -59,7 +58,7 @@ IDENTITY_FIELDS: Final = (
         "display_name", "identity", "003use_bez", DisplayName, "display-name-invalid", "a name of 1 to 80 characters"
     ),
     Field("auth_method", "identity", "003use_auth_method", AuthMethod, "auth-method-unknown", "mobydick or EXTERN"),
-    Field("password", "identity", "003use_pw", Password, "password-too-short", "8 characters or more", secret=True),
+    Field("password", "identity", "003use_pw", secret=True),
     Field("pin", "identity", "011acc_pin", Pin, "pin-invalid", "4 digits or more", secret=True),
     Field(
         "extension",

@@ -1,7 +1,7 @@
 """Map variables: the profile's expressions over each row, as columns.
 
-A row in which one variable fails is rejected; its login is then evaluated alone, so that its record is protected and
-not all of them (decision 10).
+A row in which one variable fails is rejected; its login is evaluated alone when the Structure is rendered, so that its
+own record is protected and not all of them (decision 10).
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,10 +10,8 @@ from typing import Protocol
 
 import polars as pl
 
-from tasks.expression.compiled import Expression
+from tasks.expression.compiled import Expression, compile_expression
 from tasks.issue import Issue, issue_frame
-from tasks.login import cleaned_login
-from tasks.mapping import Mapping, mapping_of
 from tasks.names import Names
 from tasks.output import ASIDE_SCHEMA, LINE, ROW, Table
 from tasks.profile import Profile
@@ -32,10 +30,11 @@ def map_variables_of_rows(table: Table, profile: Profile) -> Table:
 
     Shape: rows in = rows out + rejected.
     """
-    mapping, names = mapping_of(profile), Names(table.facts.header)
+    names = Names(table.facts.header)
+    expressions = {name: compile_expression(source, name=name) for name, source in profile.variables.items()}
     columns: list[pl.Series] = []
     failures: list[tuple[pl.DataFrame, pl.DataFrame]] = []
-    for name, expression in mapping.variables.items():
+    for name, expression in expressions.items():
         evaluated = expression.evaluate(table.frame, names)
         columns.append(evaluated.values.alias(name))
         if evaluated.lists is not None:
@@ -45,13 +44,14 @@ def map_variables_of_rows(table: Table, profile: Profile) -> Table:
     failed = (
         pl.concat([rows for rows, _ in failures]).unique(ROW, maintain_order=True) if failures else table.frame.clear()
     )
-    issues = issue_frame(warnings_of_names(mapping.variables, names, absent=False))
+    issues = issue_frame(warnings_of_names(expressions, names, absent=False))
     return Table(
         frame=table.frame.with_columns(columns).join(failed.select(ROW), on=ROW, how="anti", maintain_order="left"),
         facts=table.facts,
         malformed=table.malformed,
         issues=pl.concat([table.issues, issues, *(found for _, found in failures)]),
-        aside=pl.concat([table.aside, rejected_aside(failed, mapping, names)]),
+        failed=pl.concat([table.failed, failed], how="diagonal"),
+        aside=pl.concat([table.aside, rejected_aside(failed)]),
     )
 
 
@@ -66,18 +66,9 @@ def failed_rows(
     )
 
 
-def rejected_aside(rows: pl.DataFrame, mapping: Mapping, names: Names) -> pl.DataFrame:
-    """Rows set aside as rejected, each with its login evaluated alone; null where that fails or gives nothing."""
-    if rows.is_empty():
-        return pl.DataFrame(schema=ASIDE_SCHEMA)
-    variables = Names(mapping.variables)
-    needed = [name for name in (variables.find(read) for read in mapping.structure.login_reads) if name is not None]
-    columns = [mapping.variables[name].evaluate(rows, names).values.alias(name) for name in needed]
-    frame = rows.with_columns(columns)
-    raw = mapping.structure.render_login(frame, Names(name for name in frame.columns if not name.startswith("#")))
-    login = cleaned_login(pl.col("raw"))
-    found = rows.select(ROW, LINE).with_columns(raw=raw).with_columns(outcome=pl.lit("rejected"), login=login)
-    return found.with_columns(login=pl.when(pl.col("login") != "").then("login")).select(ASIDE_SCHEMA.names())
+def rejected_aside(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows set aside as rejected; whose they are is found out when the Structure is rendered."""
+    return rows.select(ROW, LINE, outcome=pl.lit("rejected"), login=pl.lit(None, dtype=pl.String)).cast(ASIDE_SCHEMA)
 
 
 def warnings_of_names(expressions: Map[str, Expression], names: Names, *, absent: bool) -> list[Issue]:
@@ -99,4 +90,4 @@ def _name_issues(expressions: Map[str, Expression], names: Names, absent: bool) 
                 yield Issue(None, None, found, "name-matched-without-case", text)
 
 
-map_variables = step("map-variables", version=1, reads=("variables", "structure"))(map_variables_of_rows)
+map_variables = step("map-variables", version=2, reads=("variables",))(map_variables_of_rows)

@@ -8,7 +8,8 @@ from ruamel.yaml import YAML
 
 from tasks.modules import MODULES
 from tasks.profile import Profile
-from tasks.structure import compile_structure, render_structure_rows
+from tasks.rendering.structure import compile_structure
+from tasks.structure import render_structure_rows
 from tests.test_structure import table_of
 
 TEMPLATE = files("tasks") / "template" / "users-from-csv.yaml"

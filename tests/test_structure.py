@@ -9,14 +9,8 @@ from polars.testing import assert_frame_equal
 from tasks.names import Names
 from tasks.output import LINE, ROW, SourceFacts, Table
 from tasks.profile import Profile
-from tasks.structure import (
-    Rendered,
-    Structure,
-    StructureError,
-    compile_structure,
-    render_structure_rows,
-    untouched_fields,
-)
+from tasks.rendering.structure import Rendered, Structure, StructureError, compile_structure, untouched_fields
+from tasks.structure import render_structure_rows
 
 SEED = """
     {
@@ -416,7 +410,7 @@ def test_a_structure_is_compiled_without_jinja_and_prefect() -> None:
     import sys
 
     program = (
-        "import sys; from tasks.structure import compile_structure; "
+        "import sys; from tasks.rendering.structure import compile_structure; "
         'assert compile_structure(\'{"identity": [{"003use_name": "{{u}}"}]}\').mode == \'columns\'; '
         "sys.exit(int(any(name in sys.modules for name in ('jinja2', 'prefect'))))"
     )

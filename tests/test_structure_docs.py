@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tasks.modules import MODULES
 from tasks.rendering.sandbox import FILTERS, METHODS
-from tasks.structure import compile_structure
+from tasks.rendering.structure import compile_structure
 
 PAGE = (Path(__file__).parent.parent / "docs" / "structure.md").read_text("utf-8")
 

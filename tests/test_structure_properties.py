@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 from ruamel.yaml import YAML
 
 from tasks.modules import BY_NAME
-from tasks.structure import StructureError, compile_structure
+from tasks.rendering.structure import StructureError, compile_structure
 from tests.test_profile_template import TEMPLATE
 from tests.test_structure import names_of, table_of
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tasks.rendering.rendered import Rendered
-from tasks.structure import StructureError, compile_structure
+from tasks.rendering.structure import StructureError, compile_structure
 from tests.test_structure import identity, names_of, problems, render, table_of
 
 ATTEMPTS = [

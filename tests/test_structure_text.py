@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.structure import StructureError, compile_structure
+from tasks.rendering.structure import StructureError, compile_structure
 from tests.test_structure import identity, problems, render
 
 

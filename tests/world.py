@@ -15,6 +15,7 @@ from tasks.profile import Profile
 from tasks.profile_file import load_profile
 from tasks.report import Report
 from tasks.settings import Settings
+from tasks.snapshot import Circumstances
 from tasks.store.store import Store, open_store
 from tasks.store.views import list_phones, list_runs, list_users, show_login, show_run
 
@@ -56,7 +57,7 @@ class World:
             store=self.store,
             run=run,
             clock=now,
-            **settings,
+            **{"circumstances": Circumstances(today=now()[:10]), **settings},
         )
 
     def simulate(self, text: str | bytes, profile: Profile | None = None) -> Report:

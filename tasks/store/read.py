@@ -61,6 +61,12 @@ def undone_digests(connection: Connection, profile: str) -> tuple[str, ...]:
     return tuple(facts_from_json(text).digest for text in latest.filter(pl.col("status") == "undone")["source"])
 
 
+def facts_of_run(connection: Connection, run_id: str) -> SourceFacts:
+    """The facts of the source of a recorded run."""
+    found = connection.read(sa.select(runs.c.source).where(runs.c.id == run_id))
+    return facts_from_json(str(found["source"][0]))
+
+
 def facts_from_json(text: str) -> SourceFacts:
     """The facts of a source as they stand in the runs table."""
     raw: dict[str, Any] = json.loads(text)
