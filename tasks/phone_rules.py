@@ -13,9 +13,10 @@ import polars as pl
 from tasks.issue import issues_of_rows, no_issues
 from tasks.keyring import Keyring
 from tasks.output import LINE, ROW, Modules
-from tasks.user import FOLLOW_ME
+from tasks.user import FOLLOW_ME, FOLLOW_ME_DEFAULTS
 
 IDENTITY: Final = "#identity"
+INDEX: Final = "#index"
 MODULE_KINDS: Final = {"ipphone": "ip_phone", "softphone": "softphone", "external": "mobile"}
 PHONE_TEXTS: Final = {"mac": "071ipp_mac", "ip": "071ipp_ip", "web_user": "071ipp_user", "web_password": "071ipp_pw"}
 PHONE_SCHEMA: Final = pl.Schema(
@@ -54,7 +55,9 @@ def wanted_phones(modules: Modules, users: pl.DataFrame, keyring: Keyring, colum
         rendered = modules.frames.get(module)
         if rendered is None:
             continue
-        devices = _devices(rendered, module, kind).join(users, on=[ROW, IDENTITY], how="inner", maintain_order="left")
+        untouched = frozenset(name for name in modules.untouched if name.startswith(f"{module}."))
+        devices = _devices(rendered, module, kind, untouched)
+        devices = devices.join(users, on=[ROW, IDENTITY], how="inner", maintain_order="left")
         judged, found = _judged(devices, module, columns)
         parts.append(judged)
         issues += found
@@ -81,47 +84,49 @@ def _is_untouched(module: str, modules: Modules) -> bool:
     return module == "ipphone" and f"ipphone.{PHONE_TEXTS['mac']}" in modules.untouched
 
 
-def _devices(rendered: pl.DataFrame, module: str, kind: str) -> pl.DataFrame:
-    def text(key: str) -> pl.Expr:
-        return pl.col(key) if key in rendered.columns else pl.lit(None, dtype=pl.String)
+def _devices(rendered: pl.DataFrame, module: str, kind: str, untouched: frozenset[str]) -> pl.DataFrame:
+    """The devices with their texts; null = stays as it is: the Structure or the file has no such field."""
 
-    texts = {
-        name: text(key) if module == "ipphone" else pl.lit(None, dtype=pl.String) for name, key in PHONE_TEXTS.items()
-    }
+    def text(key: str, owner: str) -> pl.Expr:
+        present = module == owner and key in rendered.columns
+        if not present:
+            return pl.lit(None, dtype=pl.String)
+        return pl.when(pl.col(key) != "").then(pl.col(key)) if f"{module}.{key}" in untouched else pl.col(key)
+
+    texts = {name: text(key, "ipphone") for name, key in PHONE_TEXTS.items()}
     devices = rendered.select(
         ROW,
         LINE,
         IDENTITY,
+        INDEX,
         kind=pl.lit(kind),
         mac=_clean_mac(texts["mac"]),
         ip=texts["ip"].str.strip_chars(),
         web_user=texts["web_user"].str.strip_chars(),
         web_password=texts["web_password"],
-        number=(text("number") if module == "external" else pl.lit(None, dtype=pl.String)).str.strip_chars(),
-        **{name: text(key).str.strip_chars() for key, name in FOLLOW_ME.items()},
+        number=text("number", "external").str.strip_chars(),
+        **{name: text(key, "ipphone").str.strip_chars() for key, name in FOLLOW_ME.items()},
     )
+    if kind == "mobile":
+        return devices
     # A phone block with an empty MAC is as good as none: the template skips it, other profiles may not.
-    return devices.filter(pl.col("mac").fill_null("") != "") if kind == "ip_phone" else devices
+    devices = devices.filter(pl.col("mac").fill_null("") != "") if kind == "ip_phone" else devices
+    # A person has one softphone, and a phone that stands twice in one person's blocks is one phone.
+    return devices.unique([ROW, IDENTITY, "mac"], keep="first", maintain_order=True)
 
 
 def _judged(devices: pl.DataFrame, module: str, columns: dict[str, str]) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     devices = devices.with_columns(ip=_clean_ips(devices["ip"]))
     faults = _faults(devices, module, columns)
-    broken = pl.concat([rows.select(ROW, IDENTITY) for rows, *_ in faults]).unique() if faults else None
-    keep = (
-        devices.select(ROW, IDENTITY)
-        .join(
-            broken.with_columns(keep=pl.lit(True))
-            if broken is not None
-            else devices.select(ROW, IDENTITY).clear().with_columns(keep=pl.lit(True)),
-            on=[ROW, IDENTITY],
-            how="left",
-            maintain_order="left",
-        )["keep"]
-        .fill_null(False)
-    )
-    seconds = [pl.col(name).cast(pl.Int64, strict=False) for name in FOLLOW_ME.values()]
-    judged = devices.with_columns(keep.alias("keep"), *seconds, web_password_fingerprint=pl.lit(""))
+    place = [ROW, IDENTITY, INDEX]
+    broken = pl.concat([devices.select(place).clear(), *(rows.select(place) for rows, *_ in faults)]).unique()
+    devices = devices.join(broken.with_columns(keep=pl.lit(True)), on=place, how="left", maintain_order="left")
+    seconds = [
+        pl.when(pl.col(name) == "").then(FOLLOW_ME_DEFAULTS[name]).otherwise(pl.col(name).cast(pl.Int64, strict=False))
+        for name in FOLLOW_ME.values()
+    ]
+    named = [expression.alias(name) for expression, name in zip(seconds, FOLLOW_ME.values(), strict=True)]
+    judged = devices.with_columns(pl.col("keep").fill_null(False), *named, web_password_fingerprint=pl.lit(""))
     return judged.select(PHONE_SCHEMA.names()), [issues_of_rows(*fault) for fault in faults if not fault[0].is_empty()]
 
 
@@ -140,7 +145,11 @@ def _faults(
                 devices.filter(bad_mac),
                 mac,
                 "mac-invalid",
-                f"{mac}: expected 12 hexadecimal digits; the phone stays as it is",
+                pl.format(
+                    "{}: found {} letters and digits, expected 12 hexadecimal digits; the phone stays as it is",
+                    pl.lit(mac),
+                    pl.col("mac").str.len_chars(),
+                ),
             ),
             (
                 devices.filter(pl.col("ip") == "?"),
@@ -152,7 +161,7 @@ def _faults(
         ]
     if module == "external":
         number = column("number")
-        empty = devices.filter(pl.col("number").fill_null("") == "")
+        empty = devices.filter(pl.col("number") == "")
         faults.append((empty, number, "mobile-number-missing", f"{number}: the mobile device needs a number"))
     for key, name in FOLLOW_ME.items():
         text = pl.col(name).fill_null("")
@@ -171,21 +180,29 @@ def _mac_twice(devices: pl.DataFrame, column: str) -> tuple[pl.DataFrame, str, s
 
 
 def _clean_mac(raw: pl.Expr) -> pl.Expr:
-    return raw.str.to_lowercase().str.replace_all(r"[\s:.\-_/]", "")
+    """The digits without whatever separates them; a group of one digit has lost its leading 0 (`0:4:13:a3:1:6f`)."""
+    lower = raw.str.to_lowercase()
+    groups = lower.str.strip_chars().str.replace_all(r"\b([0-9a-f])\b", "0${1}")
+    whole = pl.when(lower.str.contains(r"^\s*[0-9a-f]{1,2}([:-][0-9a-f]{1,2}){5}\s*$")).then(groups).otherwise(lower)
+    return whole.str.replace_all(r"[^\p{Alphabetic}\p{N}]", "")
 
 
 def _clean_ips(raw: pl.Series) -> pl.Series:
     """Canonical addresses; "?" where a text is none. Distinct texts only, since ipaddress is Python a value."""
-    texts = raw.fill_null("").unique().to_list()
-    return (
-        raw.fill_null("").replace_strict(texts, [_clean_ip(text) for text in texts], return_dtype=pl.String).alias("ip")
-    )
+    texts = raw.drop_nulls().unique().to_list()
+    cleaned = raw.replace_strict(texts, [_clean_ip(text) for text in texts], default=None, return_dtype=pl.String)
+    return cleaned.alias("ip")
 
 
 def _clean_ip(text: str) -> str:
+    """IPv6 in its short form (RFC 5952), an IPv4 address in IPv6 clothes as what it is."""
     if not text:
         return ""
     try:
-        return str(ip_address(text))
+        address = ip_address(text)
     except ValueError:
         return "?"
+    if address.version == 4:
+        return str(address)
+    # A scope names an interface of one machine: nobody else can reach that address.
+    return "?" if address.scope_id else str(address.ipv4_mapped or address)

@@ -22,6 +22,7 @@ from tasks.step import step
 from tasks.user import FOLLOW_ME, FOLLOW_ME_DEFAULTS, VENDORS
 
 _MAC_KEY: Final = "ipphone.071ipp_mac"
+_NUMBER_KEY: Final = "external.number"
 _TEXTS: Final = ("ip", "number", "web_user")
 _VALUES: Final = (*_TEXTS, *FOLLOW_ME.values())
 _ACTIONS_THAT_FREE_PHONES: Final = ("remove", "disable")
@@ -36,23 +37,27 @@ def assign_phones_to_users(
     an update.
     """
     wanted = _wanted(plan, records, snapshot)
-    taken = wanted.filter(_belongs_elsewhere(plan))
+    taken = wanted.filter(_belongs_elsewhere(plan, _held_logins(plan, records, snapshot)))
     wanted = wanted.join(
         taken.select("login", "kind", "mac"), on=["login", "kind", "mac"], how="anti", nulls_equal=True
     )
+    numberless = wanted.filter(_HAS_NO_NUMBER)
+    wanted = wanted.filter(~_HAS_NO_NUMBER)
     assigned = _assigned(wanted)
     released = _released(plan, records, snapshot, pl.concat([_kept_logins(records), taken.select("login", "kind")]))
     released = released.join(assigned.select("device_id").drop_nulls(), on="device_id", how="anti")
     phones = pl.concat([assigned, released], how="diagonal").sort("row", "login", "kind", "mac", nulls_last=True)
     plan = _with_phone_updates(plan, phones.filter(pl.col("action") != "unchanged"), snapshot)
     summary = {**plan.summary, "phones_unchanged": phones.filter(pl.col("action") == "unchanged").height}
-    issues = pl.concat([plan.issues, *_issues(wanted, taken, records, plan)])
+    issues = pl.concat([plan.issues, *_issues(wanted, taken, records), _numberless_issues(numberless, records)])
     phones = phones.filter(pl.col("action") != "unchanged")
     return judged(replace(plan, phones=phones, issues=issues, summary=summary), snapshot, profile, keyring)
 
 
 def _wanted(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFrame:
-    """The readable devices of the users who get in, beside the device that exists: by MAC, or one a user and kind."""
+    """The readable devices of the users who get in, beside the device that exists: by MAC, or the user's n-th of its
+    kind.
+    """
     refused = pl.concat(
         [
             plan.aside.filter(pl.col("outcome") == "rejected").select("login"),
@@ -66,20 +71,43 @@ def _wanted(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFrame:
     by_mac = phones.filter(pl.col("kind") == "ip_phone").join(
         existing.drop("kind"), on="mac", how="left", maintain_order="left"
     )
-    others = phones.filter(pl.col("kind") != "ip_phone").join(
-        existing.drop("mac").with_columns(login=f"login{WAS}").unique(["login", "kind"]),
-        on=["login", "kind"],
-        how="left",
-        maintain_order="left",
+    others = (
+        phones.filter(pl.col("kind") != "ip_phone")
+        .with_columns(nth=_NTH)
+        .join(
+            existing.drop("mac").sort("device_id").with_columns(login=f"login{WAS}").with_columns(nth=_NTH),
+            on=["login", "kind", "nth"],
+            how="left",
+            maintain_order="left",
+        )
     )
     return pl.concat([by_mac, others], how="diagonal")
 
 
-def _belongs_elsewhere(plan: Plan) -> pl.Expr:
-    """Whether the device belongs to a user of another profile, or to a row that could not be read."""
+_NTH: Final = pl.int_range(pl.len()).over("login", "kind")
+
+
+# The file has no such column, and the device that is to be made none from before.
+_HAS_NO_NUMBER: Final = (pl.col("kind") == "mobile") & pl.col("number").is_null() & pl.col("device_id").is_null()
+
+
+def _held_logins(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFrame:
+    """Whose phones stay where they are against every claim: rows that were refused, or whose phone could not be read,
+    and whoever an unknown login spares (decisions 12 and 18). Shape: `login`.
+    """
+    refused = plan.aside.filter(pl.col("outcome") == "rejected").select("login").drop_nulls()
+    kept = records.phones.filter(pl.col("keep"), pl.col("kind") == "ip_phone").select("login")
+    spared = snapshot.users.filter(pl.col("profile") == plan.profile).select("login")
+    if not records.unknown_logins or plan.mode != "sync":
+        spared = spared.clear()
+    return pl.concat([refused, kept, spared.join(records.users, on="login", how="anti")]).unique()
+
+
+def _belongs_elsewhere(plan: Plan, held: pl.DataFrame) -> pl.Expr:
+    """Whether the device belongs to a user of another profile, or to somebody else who keeps his phones."""
+    owner = pl.col(f"login{WAS}")
     elsewhere = pl.col(f"profile{WAS}").is_not_null() & (pl.col(f"profile{WAS}") != plan.profile)
-    refused = plan.aside.filter(pl.col("outcome") == "rejected")["login"].drop_nulls()
-    return (elsewhere | pl.col(f"login{WAS}").is_in(refused.implode())).fill_null(False)
+    return (elsewhere | (owner.is_in(held["login"].implode()) & (owner != pl.col("login")))).fill_null(False)
 
 
 def _assigned(wanted: pl.DataFrame) -> pl.DataFrame:
@@ -95,8 +123,8 @@ def _assigned(wanted: pl.DataFrame) -> pl.DataFrame:
     frame = wanted.with_columns(
         **values,
         name=pl.coalesce(*(pl.when(pl.col("kind") == kind).then(text) for kind, text in names.items())),
-        password_changed=(pl.col("web_password_fingerprint") != "")
-        & pl.col("web_password_fingerprint").ne_missing(pl.col(f"web_password_fingerprint{WAS}")),
+        password_changed=pl.col("web_password").is_not_null()
+        & (pl.col("web_password_fingerprint") != pl.col(f"web_password_fingerprint{WAS}").fill_null("")),
     )
     altered = pl.any_horizontal(
         pl.col("password_changed"), *(pl.col(name).ne_missing(pl.col(f"{name}{WAS}")) for name in _VALUES)
@@ -135,7 +163,8 @@ def _changed_values(frame: pl.DataFrame) -> dict[str, tuple[pl.Expr, pl.Expr, pl
             differs = wanted != was.fill_null(FOLLOW_ME_DEFAULTS[name])
         changed[name] = (differs, *both)
     had = pl.col(f"web_password_fingerprint{WAS}").fill_null("") != ""
-    changed["web_password"] = (pl.col("password_changed"), json_secret(had), json_secret(pl.lit(True)))
+    has = pl.col("web_password_fingerprint") != ""
+    changed["web_password"] = (pl.col("password_changed"), json_secret(had), json_secret(has))
     return changed
 
 
@@ -195,7 +224,12 @@ def _with_phone_updates(plan: Plan, phones: pl.DataFrame, snapshot: Snapshot) ->
     return replace(plan, changes=changes, summary=summary)
 
 
-def _issues(wanted: pl.DataFrame, taken: pl.DataFrame, records: Records, plan: Plan) -> list[pl.DataFrame]:
+def _numberless_issues(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
+    column = records.columns.get(_NUMBER_KEY, "number")
+    return issues_of_rows(rows, column, "mobile-number-missing", f"{column}: the mobile device needs a number")
+
+
+def _issues(wanted: pl.DataFrame, taken: pl.DataFrame, records: Records) -> list[pl.DataFrame]:
     column = records.columns.get(_MAC_KEY, "071ipp_mac")
     message = pl.format("{}: “{}” belongs to {}; the phone stays there", pl.lit(column), "mac", f"login{WAS}")
     moved = wanted.filter(

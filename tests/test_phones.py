@@ -1,8 +1,11 @@
 """Phones find their users by MAC; what cannot be read stays as it is."""
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
+from tasks.profile import Profile
 from tasks.store.tables import devices, users
 from tests.world import World, codes, counts, people
 
@@ -11,7 +14,18 @@ MAC = "000413a3016f"
 
 
 @pytest.mark.parametrize(
-    "notation", ["00:04:13:a3:01:6f", "0004.13a3.016f", "00-04-13-A3-01-6F", "000413A3016F", " 00 04 13 a3 01 6f "]
+    "notation",
+    [
+        "00:04:13:a3:01:6f",
+        "0004.13a3.016f",
+        "00-04-13-A3-01-6F",
+        "000413A3016F",
+        " 00 04 13 a3 01 6f ",
+        "00|04|13|a3|01|6f",
+        "00–04–13–A3–01–6F",
+        "0:4:13:a3:1:6f",
+        "000413-a3016f",
+    ],
 )
 def test_a_mac_in_any_notation_is_the_same_phone(world: World, notation: str) -> None:
     world.imports(people(f"a,A,{MAC},10.0.0.1", header=HEADER))
@@ -152,3 +166,132 @@ def test_follow_me_times_are_seconds_from_0_to_999(world: World) -> None:
     with world.connection() as connection:
         row = connection.read(sa.select(devices.c.internal_timeout_seconds, devices.c.external_delay_seconds))
     assert row.rows() == [(20, 5)]
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("2001:DB8:0:0:0:0:0:1", "2001:db8::1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        (" 10.0.0.1 ", "10.0.0.1"),
+    ],
+)
+def test_an_address_is_kept_in_its_shortest_form(world: World, written: str, kept: str) -> None:
+    world.imports(people(f"a,A,{MAC},{written}", header=HEADER))
+
+    assert world.phones()[MAC]["ip"] == kept
+    assert counts(world.imports(people(f"a,A,{MAC},{kept}", header=HEADER))) == {"unchanged": 1}
+
+
+@pytest.mark.parametrize("address", ["fe80::1%eth0", "10.0.0", "010.0.0.1", "10.0.0.1:5060", "host"])
+def test_what_nobody_else_could_reach_is_no_address(world: World, address: str) -> None:
+    assert codes(world.imports(people(f"a,A,{MAC},{address}", header=HEADER))) == [(2, "phoneip", "ip-invalid")]
+
+
+def test_an_absent_column_leaves_the_phones_values_and_an_empty_cell_clears_them(world: World) -> None:
+    header = "username,displayname,phonemac,phoneip,phoneuser,phonepass,inttimeout"
+    world.imports(people(f"a,A,{MAC},10.0.0.1,admin,web-secret,20", header=header))
+    before = device(world)
+
+    report = world.imports(people(f"a,A,{MAC}", header="username,displayname,phonemac"))
+    assert counts(report) == {"unchanged": 1} and device(world) == before
+
+    report = world.imports(people(f"a,A,{MAC},,,,", header=header))
+    assert counts(report) == {"update": 1}
+    assert device(world) == {"ip": "", "web_user": "", "web_password": None, "internal_timeout_seconds": 999}
+    assert counts(world.imports(people(f"a,A,{MAC},,,,", header=header))) == {"unchanged": 1}
+
+
+def test_the_password_of_the_phones_web_page_is_sealed_and_masked(world: World) -> None:
+    header = "username,displayname,phonemac,phonepass"
+    report = world.imports(people(f"a,A,{MAC},web-secret", header=header))
+
+    sealed = device(world)["web_password"]
+    assert b"web-secret" not in sealed and "web-secret" not in str(report.document())
+    assert world.store.keyring.open(sealed, table="devices", row=MAC, column="web_password") == b"web-secret"
+    assert counts(world.imports(people(f"a,A,{MAC},web-secret", header=header))) == {"unchanged": 1}
+
+
+def test_one_bad_phone_of_two_keeps_the_good_one_in(world: World) -> None:
+    profile = with_devices(world, '"ipphone": [{"071ipp_mac": "{{{one}}}"}, {"071ipp_mac": "{{{two}}}"}]')
+    header = "username,displayname,one,two"
+
+    report = world.imports(people(f"a,A,{MAC},00:04", header=header), profile)
+    assert [code for *_, code in codes(report)] == ["mac-invalid"] and set(world.phones()) == {MAC}
+
+    report = world.imports(people(f"a,A,{MAC},000413000001", header=header), profile)
+    assert counts(report) == {"update": 1} and set(world.phones()) == {MAC, "000413000001"}
+
+    world.imports(people(f"a,A,,{MAC}", header=header), profile)
+    assert {mac: phone["login"] for mac, phone in world.phones().items()} == {MAC: "a", "000413000001": None}
+
+
+def test_a_phone_twice_for_one_person_is_one_phone(world: World) -> None:
+    profile = with_devices(world, '"ipphone": [{"071ipp_mac": "{{{mac}}}"}, {"071ipp_mac": "{{{mac}}}"}]')
+
+    report = world.imports(people(f"a,A,{MAC}", header="username,displayname,mac"), profile)
+
+    assert report.plan.clean and set(world.phones()) == {MAC}
+
+
+def test_a_person_has_one_softphone_however_often_it_stands_there(world: World) -> None:
+    profile = with_devices(world, '"ipdevice.mdsoftphone": [{}, {}], "ipphone.mdsoftphone": [{}]')
+
+    world.imports(people("a,A", header="username,displayname"), profile)
+    assert counts(world.imports(people("a,A", header="username,displayname"), profile)) == {"unchanged": 1}
+
+    with world.connection() as connection:
+        assert connection.read(sa.select(devices.c.kind))["kind"].to_list() == ["softphone"]
+
+
+def test_each_mobile_number_is_a_device_and_an_absent_column_leaves_it(world: World) -> None:
+    profile = with_devices(world, '"externals": [{"number": "{{{one}}}"}, {"number": "{{{two}}}"}]')
+    header = "username,displayname,one,two"
+
+    world.imports(people("a,A,+4917,+4918", header=header), profile)
+    assert numbers(world) == ["+4917", "+4918"]
+    assert counts(world.imports(people("a,A,+4917,+4918", header=header), profile)) == {"unchanged": 1}
+
+    world.imports(people("a,A,+4917,+4999", header=header), profile)
+    assert numbers(world) == ["+4917", "+4999"]
+    assert counts(world.imports(people("a,A"), profile)) == {"unchanged": 1}
+
+    report = world.imports(people("a,A", "b,B"), profile)
+    assert [code for *_, code in codes(report) if code.startswith("mobile")] == ["mobile-number-missing"] * 2
+    assert numbers(world) == ["+4917", "+4999"]
+
+
+def test_the_phone_of_a_row_with_a_bad_mac_goes_to_nobody_else(world: World) -> None:
+    world.imports(people(f"a,A,{MAC},", "b,B,,", header=HEADER))
+
+    report = world.imports(people("a,A,00:04,", f"b,B,{MAC},", header=HEADER))
+
+    assert codes(report) == [(2, "phonemac", "mac-invalid"), (3, "phonemac", "mac-taken")]
+    assert world.phones()[MAC]["login"] == "a"
+
+
+def test_an_unknown_login_holds_the_phones_of_whoever_it_spares(world: World) -> None:
+    world.imports(people(f"a,A,{MAC},", "b,B,,", header=HEADER))
+
+    report = world.imports(people(",A,,", f"b,B,{MAC},", header=HEADER))
+
+    assert (3, "phonemac", "mac-taken") in codes(report)
+    assert world.phones()[MAC]["login"] == "a"
+
+
+def with_devices(world: World, blocks: str) -> Profile:
+    """A profile whose rows become a person with these devices."""
+    identity = '"003use_name": "{{{username}}}", "003use_bez": "{{{displayname}}}"'
+    return world.profile(structure=f'{{"identity": [{{{identity}, "post": {{{blocks}}}}}]}}')
+
+
+def device(world: World) -> dict[str, Any]:
+    """What is kept of the one phone."""
+    columns = (devices.c[name] for name in ("ip", "web_user", "web_password", "internal_timeout_seconds"))
+    with world.connection() as connection:
+        return connection.read(sa.select(*columns)).to_dicts()[0]
+
+
+def numbers(world: World) -> list[str]:
+    with world.connection() as connection:
+        return sorted(connection.read(sa.select(devices.c.number))["number"])

@@ -133,8 +133,16 @@ class Structure:
 
 
 def untouched_fields(structure: Structure, present: Callable[[str], bool]) -> tuple[str, ...]:
-    """The "module.field" names all of whose names are absent: they stay as they are on update (decision 14)."""
-    return tuple(sorted(key for key, reads in structure.field_reads.items() if reads and not any(map(present, reads))))
+    """The "module.field" names that stay as they are on update (decision 14).
+
+    Those whose value, or whose value and the blocks around it, read absent names only.
+    """
+
+    def absent(reads: Reads) -> bool:
+        return bool(reads) and not any(map(present, reads))
+
+    read, printed = structure.field_reads, structure.printed_reads
+    return tuple(sorted(key for key in read if absent(read[key]) or absent(printed.get(key, frozenset()))))
 
 
 _CURLY: Final = "typographic quotes are read as straight ones; write straight quotes"

@@ -61,12 +61,14 @@ def _release(connection: Connection, released: pl.DataFrame) -> None:
 def _alter(connection: Connection, phones: pl.DataFrame, keyring: Keyring) -> None:
     if phones.is_empty():
         return
-    staged = connection.stage("stage_phones", _sealed(phones, keyring).select("device_id", "login", *_STAGED))
+    columns = ["device_id", "login", "password_changed", *_STAGED]
+    staged = connection.stage("stage_phones", _sealed(phones, keyring).select(columns))
     here = (devices.c.id == staged.c.device_id, users.c.login == staged.c.login)
     values = {"user_id": users.c.id, **{name: staged.c[name] for name in _VALUES}}
     connection.execute(sa.update(devices).where(*here).values(values))
     password = {name: staged.c[name] for name in ("web_password", "web_password_fingerprint")}
-    connection.execute(sa.update(devices).where(*here, staged.c.web_password.is_not(None)).values(password))
+    written = sa.or_(staged.c.web_password.is_not(None), staged.c.password_changed == sa.true())
+    connection.execute(sa.update(devices).where(*here, written).values(password))
 
 
 def _make(connection: Connection, phones: pl.DataFrame, keyring: Keyring) -> None:
@@ -84,7 +86,8 @@ _STAGED: Final = (*_VALUES, "web_password", "web_password_fingerprint")
 
 def _sealed(phones: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
     """Plain passwords become sealed ones; an undo brings them sealed already."""
-    plain = phones.select(x=pl.when(pl.col("password_changed")).then("web_password"))["x"]
+    given = pl.col("password_changed") & (pl.col("web_password") != "")
+    plain = phones.select(x=pl.when(given).then("web_password"))["x"]
     place = phones["mac"].fill_null("")
     sealed = keyring.seal_series(plain, place, table="devices", column="web_password").alias("web_password")
     phones = phones.with_columns(sealed, pl.col("web_password_fingerprint").fill_null(""))
