@@ -172,13 +172,33 @@ def users(as_json: bool) -> None:
 
 @rollcall.command()
 @as_json
+@click.option("--rotate", metavar="MAC", help="Give this phone (or this login's softphone) a new SIP secret.")
+@click.option("--seen", is_flag=True, help="Show the phones that asked for their settings and have no user.")
 @told
-def phones(as_json: bool) -> None:
+def phones(as_json: bool, rotate: str | None, seen: bool) -> None:
     """Show the phones of the phone system, assigned or free."""
+    from deployments.phones import print_seen, rotate_phone
     from deployments.terminal import print_phones
+    from tasks.store.seen import list_seen
     from tasks.store.views import list_phones
 
-    _listed(list_phones, print_phones, as_json)
+    if rotate is not None:
+        click.echo(rotate_phone(rotate, Settings()))
+    elif seen:
+        _listed(list_seen, print_seen, as_json)
+    else:
+        _listed(list_phones, print_phones, as_json)
+
+
+@rollcall.command()
+@click.option("--host", default="0.0.0.0", show_default=True, help="Where phones can reach it.")  # noqa: S104
+@click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65535))
+@told
+def provisioning(host: str, port: int) -> None:
+    """Serve phones their settings, over TLS, or in clear in the LAN where that is switched on."""
+    from deployments.provisioning.serve import serve
+
+    serve(Settings(), host, port)
 
 
 @rollcall.command()

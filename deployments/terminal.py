@@ -70,7 +70,7 @@ def print_issues(issues: pl.DataFrame) -> None:
     if issues.is_empty():
         return
     ordered = issues.sort("severity", "row", nulls_last=False, maintain_order=True)
-    table = _table("issues", "row", "line", "column", "code", "message")
+    table = new_table("issues", "row", "line", "column", "code", "message")
     for issue in ordered.head(ISSUES_SHOWN).to_dicts():
         place = (str(issue[name]) if issue[name] is not None else "" for name in ("row", "line", "column"))
         table.add_row(*place, Text(issue["code"], style=_STYLES[issue["severity"]]), Text(issue["message"]))
@@ -88,7 +88,7 @@ def _counts(report: Report) -> Text:
 
 
 def _changes_table(plan: Plan) -> Table:
-    table = _table("plan", "action", "login", "row", "field", "existing", "wanted")
+    table = new_table("plan", "action", "login", "row", "field", "existing", "wanted")
     changes = plan.changes.select("action", "login", "row", "fields")
     for action, login, row, fields in changes.head(CHANGES_SHOWN).iter_rows():
         changed: dict[str, list[Any]] = json.loads(fields)
@@ -101,7 +101,7 @@ def _changes_table(plan: Plan) -> Table:
 
 
 def _phones_table(plan: Plan) -> Table:
-    table = _table("phones", "action", "login", "phone", "mac", "before")
+    table = new_table("phones", "action", "login", "phone", "mac", "before")
     for phone in plan.phones.head(CHANGES_SHOWN).to_dicts():
         cells = (phone["login"], phone["kind"], phone["mac"] or "", phone["before"] or "")
         table.add_row(Text(phone["action"], style=_STYLES[phone["action"]]), *(Text(cell) for cell in cells))
@@ -110,7 +110,7 @@ def _phones_table(plan: Plan) -> Table:
 
 def print_users(users: list[dict[str, Any]]) -> None:
     """Who is in the phone system."""
-    table = _table("users", "login", "name", "extension", "email", "roles", "phones", "notes", "profile")
+    table = new_table("users", "login", "name", "extension", "email", "roles", "phones", "notes", "profile")
     for user in users:
         phones = ", ".join(device["name"] for device in user["devices"])
         notes = "; ".join(entry["notes"] for entry in user["phonebook"] if entry["notes"])
@@ -122,7 +122,7 @@ def print_users(users: list[dict[str, Any]]) -> None:
 
 def print_phones(phones: list[dict[str, Any]]) -> None:
     """Which phones the phone system knows."""
-    table = _table("phones", "phone", "mac", "ip", "name", "login")
+    table = new_table("phones", "phone", "mac", "ip", "name", "login")
     for phone in phones:
         cells = (phone["kind"], phone["mac"] or "", phone["ip"], phone["name"], phone["login"] or "(nobody)")
         table.add_row(*(Text(cell) for cell in cells))
@@ -131,7 +131,7 @@ def print_phones(phones: list[dict[str, Any]]) -> None:
 
 def print_runs(runs: list[dict[str, Any]]) -> None:
     """What happened, newest first."""
-    table = _table("runs", "run", "kind", "profile", "started", "status", "summary", "by")
+    table = new_table("runs", "run", "kind", "profile", "started", "status", "summary", "by")
     for run in runs:
         counts = summary_line(run["summary"]) if run["summary"] else (run["held"] or "")
         cells = (run["run"], run["kind"], run["profile"], run["started"], run["status"], counts, run["actor"])
@@ -141,7 +141,7 @@ def print_runs(runs: list[dict[str, Any]]) -> None:
 
 def print_story(changes: list[dict[str, Any]]) -> None:
     """Changes of a run, or of one person over all runs."""
-    table = _table("changes", "run", "action", "login", "row", "field", "existing", "wanted")
+    table = new_table("changes", "run", "action", "login", "row", "field", "existing", "wanted")
     for change in changes:
         lines = list(change["fields"].items()) or [("", [None, None])]
         lines += [
@@ -155,7 +155,8 @@ def print_story(changes: list[dict[str, Any]]) -> None:
     out().print(table)
 
 
-def _table(title: str, *columns: str) -> Table:
+def new_table(title: str, *columns: str) -> Table:
+    """A table as every command prints it."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -126,6 +126,20 @@ def new_run(profile: Profile) -> Run:
     )
 
 
+def new_rotation() -> Run:
+    """A rotation of a SIP secret that starts now."""
+    started = datetime.now(UTC)
+    return Run(
+        id=new_run_id(started),
+        kind="rotate",
+        profile="",
+        mode="rotate",
+        started=timestamp(started),
+        actor=_actor(),
+        version=version("rollcall"),
+    )
+
+
 def circumstances_of(profile: Profile, settings: Settings) -> Circumstances:
     """The date, where the profile counts days, and the profiles that exist."""
     counts_days = profile.on_missing == "disable_then_remove"

@@ -1,11 +1,18 @@
 """Phones find their users by MAC; what cannot be read stays as it is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from flows.request import new_rotation, now
+from tasks.errors import WrongUseError
 from tasks.profile import Profile
+from tasks.run import Run
+from tasks.store.registrar import digests
+from tasks.store.registrar_schema import sip_accounts
+from tasks.store.rotate import rotate_sip_secret
 from tasks.store.tables import devices, users
 from tests.world import World, codes, counts, people
 
@@ -277,6 +284,44 @@ def test_an_unknown_login_holds_the_phones_of_whoever_it_spares(world: World) ->
 
     assert (3, "phonemac", "mac-taken") in codes(report)
     assert world.phones()[MAC]["login"] == "a"
+
+
+def test_a_rotated_phone_has_another_secret_the_same_user_name_and_a_place_in_the_history(world: World) -> None:
+    world.imports(people(f"a,A,{MAC},", "b,B,,", header=HEADER))
+    before = account(world)
+
+    name = rotate_sip_secret(world.store, "00:04:13:A3:01:6F", rotation("rotated"), now())
+
+    after = account(world)
+    assert name == f"Snom {MAC}" and before["sip_user"] == after["sip_user"]
+    assert before["secret"] != after["secret"] and before["ha1"] != after["ha1"]
+    assert digests(after["sip_user"], "rollcall", after["secret"])[0] == after["ha1"]
+    last = world.story("a")[-1]
+    assert (last["run_id"], last["action"], last["phones"][0]["mac"]) == ("rotated", "rotate", MAC)
+    assert world.run("rotated")["kind"] == "rotate"
+    assert after["secret"] not in str((world.run("rotated"), world.story("a")))
+
+
+def test_a_softphone_is_rotated_by_its_login_and_an_unknown_phone_is_told(world: World) -> None:
+    world.imports(people("a,A"), with_devices(world, '"ipdevice.mdsoftphone": [{}]'))
+
+    assert rotate_sip_secret(world.store, "a", rotation("rotated"), now()) == "Softphone a"
+    with pytest.raises(WrongUseError, match="no phone with the MAC 000413000000"):
+        rotate_sip_secret(world.store, "000413000000", rotation("further"), now())
+    assert world.runs()[0]["run"] == "rotated"
+
+
+def rotation(run: str) -> Run:
+    return replace(new_rotation(), id=run)
+
+
+def account(world: World) -> dict[str, str]:
+    """The SIP account of the one phone, its secret opened."""
+    with world.connection() as connection:
+        found = connection.read(sa.select(devices.c.sip_user, devices.c.sip_secret)).to_dicts()[0]
+        ha1 = connection.read(sa.select(sip_accounts.c.ha1))["ha1"][0]
+    sealed = world.store.keyring.open(found["sip_secret"], table="devices", row=found["sip_user"], column="sip_secret")
+    return {"sip_user": found["sip_user"], "secret": sealed.decode(), "ha1": ha1}
 
 
 def with_devices(world: World, blocks: str) -> Profile:

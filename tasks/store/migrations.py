@@ -13,6 +13,7 @@ from tasks.errors import WrongUseError
 from tasks.store import tables
 from tasks.store.connection import Connection
 from tasks.store.registrar_schema import create_registrar
+from tasks.store.seen import seen_phones
 
 
 def create_first_tables(connection: Connection) -> None:
@@ -31,7 +32,12 @@ def add_registrar(connection: Connection) -> None:
         create_registrar(connection)
 
 
-MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (create_first_tables, add_registrar)
+def add_seen_phones(connection: Connection) -> None:
+    """The phones that ask for their settings and have no user."""
+    connection.execute(CreateTable(seen_phones))
+
+
+MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (create_first_tables, add_registrar, add_seen_phones)
 
 
 def migrate(connection: Connection) -> int:
