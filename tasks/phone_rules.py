@@ -100,7 +100,7 @@ def _devices(rendered: pl.DataFrame, module: str, kind: str, untouched: frozense
         IDENTITY,
         INDEX,
         kind=pl.lit(kind),
-        mac=_clean_mac(texts["mac"]),
+        mac=clean_mac(texts["mac"]),
         ip=texts["ip"].str.strip_chars(),
         web_user=texts["web_user"].str.strip_chars(),
         web_password=texts["web_password"],
@@ -179,7 +179,7 @@ def _mac_twice(devices: pl.DataFrame, column: str) -> tuple[pl.DataFrame, str, s
     return meeting.join(together, on="mac", how="left", maintain_order="left"), column, "mac-twice", message
 
 
-def _clean_mac(raw: pl.Expr) -> pl.Expr:
+def clean_mac(raw: pl.Expr) -> pl.Expr:
     """The digits without whatever separates them; a group of one digit has lost its leading 0 (`0:4:13:a3:1:6f`)."""
     lower = raw.str.to_lowercase()
     groups = lower.str.strip_chars().str.replace_all(r"\b([0-9a-f])\b", "0${1}")

@@ -1,7 +1,7 @@
 """Where Rollcall keeps its state and what it may reach: environment variables, read once at the edge."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr
@@ -36,6 +36,24 @@ class Settings(BaseSettings):
     )
     registrar_file: Path | None = Field(
         default=None, description="what a SIP registrar reads beside a SQLite phone system; in home by default"
+    )
+
+    sip_registrar: str = Field(
+        default="", pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])?(:[0-9]{1,5})?$", description="host[:port] for phones"
+    )
+    sip_transport: Literal["udp", "tcp", "tls"] = Field(default="udp", description="how phones reach the registrar")
+    phone_language: Literal["en", "de", "fr", "es", "it", "nl"] = Field(
+        default="en", description="of the phones' menus"
+    )
+    provisioning: bool = Field(default=False, description="whether phones may fetch their settings")
+    provisioning_token: SecretStr | None = Field(
+        default=None, min_length=16, description="path element that lets a phone fetch its settings"
+    )
+    provisioning_lan: bool = Field(default=False, description="serve private addresses in clear, without TLS")
+    provisioning_certificate: Path | None = Field(default=None, description="certificate chain, PEM")
+    provisioning_certificate_key: Path | None = Field(default=None, description="private key of the certificate, PEM")
+    provisioning_requests_per_minute: Annotated[int, Field(ge=1)] = Field(
+        default=60, description="per address; what comes above it has to wait"
     )
 
     def registrar_path(self) -> Path:

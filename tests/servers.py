@@ -6,6 +6,7 @@ What is not installed skips the test by name with the reason; under ROLLCALL_NO_
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ import pytest
 POSTGRESQL_FOLDERS = ("/usr/local/bin", *(str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))))
 KAMAILIO_CONFIGURATION = Path(__file__).parent.parent / "deployments" / "registrar" / "kamailio.cfg"
 START_SECONDS = 30
+STOP_SECONDS = 5
 
 
 def needed(*programs: str, package: str) -> list[str]:
@@ -119,14 +121,27 @@ class Kamailio:
 
     def registers(self, user: str, secret: str, contact_port: int = 5999) -> str:
         """The last status line that the registrar answers to a REGISTER of this account."""
-        return self.asks(user, secret, "-U", "-x", "60", "-C", f"sip:{user}@127.0.0.1:{contact_port}")
+        return self._asks(user, secret, user, "-U", "-x", "60", "-C", f"sip:{user}@127.0.0.1:{contact_port}")
 
-    def asks(self, user: str, secret: str, *further: str, to: str | None = None) -> str:
-        """The last status line to a request of this account: OPTIONS, where nothing further says otherwise."""
-        uri = f"sip:{to or user}@127.0.0.1:{self.port}"
+    def rings(self, user: str, secret: str, extension: str, folder: Path) -> str:
+        """The last status line of whoever is reached under an extension, to an OPTIONS of this account."""
+        message = folder / "options.sip"
+        lines = (
+            f"OPTIONS sip:{extension}@127.0.0.1:{self.port} SIP/2.0",
+            f"From: <sip:{user}@127.0.0.1>;tag=rollcall",
+            f"To: <sip:{extension}@127.0.0.1>",
+            f"Call-ID: {time.monotonic_ns()}@rollcall",
+            "CSeq: 1 OPTIONS",
+            f"Contact: <sip:{user}@127.0.0.1:5999>",
+            "Max-Forwards: 70",
+            "Content-Length: 0",
+        )
+        message.write_bytes("".join(f"{line}\r\n" for line in (*lines, "")).encode())
+        return self._asks(user, secret, extension, "-f", str(message))
+
+    def _asks(self, user: str, secret: str, whom: str, *further: str) -> str:
+        uri = f"sip:{whom}@127.0.0.1:{self.port}"
         command = [self.sipsak, "-vvv", "-s", uri, "-u", user, "-a", secret, *further]
-        if to is not None:
-            command += ["-c", f"sip:{user}@127.0.0.1"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         lines = [line.strip() for line in done.stdout.splitlines() if line.startswith("SIP/2.0 ")]
         return lines[-1].removeprefix("SIP/2.0 ") if lines else done.stdout + done.stderr
@@ -146,15 +161,28 @@ def running_kamailio(folder: Path, *defines: str) -> Generator[Kamailio]:
     log_file = folder / "kamailio.log"
     with log_file.open("wb") as log:
         server = subprocess.Popen(
-            [*command, *(part for name in names for part in ("-A", name))], stdout=log, stderr=log, cwd=folder
+            [*command, *(part for name in names for part in ("-A", name))],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            start_new_session=True,
         )
         try:
             found = Kamailio(port, sipsak)
             wait_until(lambda: found.registers("nobody", "x").startswith("401"), server, log_file)
             yield found
         finally:
-            server.terminate()
-            server.wait(START_SECONDS)
+            _stop(server)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """Ends a server and its children, at once where it does not end by itself."""
+    server.terminate()
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait(STOP_SECONDS)
 
 
 def wait_until(ready: Callable[[], bool], server: subprocess.Popen[bytes], log: Path) -> None:
