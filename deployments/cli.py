@@ -239,6 +239,25 @@ def cache(clear: bool) -> None:
     click.echo(clear_cache(Settings()))
 
 
+@rollcall.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Any other address needs people or a proxy.")
+@click.option("--port", default=8140, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--add-user", metavar="NAME", help="Ask for a password, let this person log in, and end.")
+@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="operator", show_default=True)
+@click.option("--proxy", metavar="ADDRESS", multiple=True, help="A reverse proxy whose header is believed.")
+@click.option("--proxy-header", default="", help="The header in which it names the person.")
+@told
+def console(host: str, port: int, **choices: Any) -> None:
+    """Serve the console: upload, look, decide, in a browser."""
+    from deployments.console.serve import add_user, serve
+
+    if choices["add_user"]:
+        add_user(choices["add_user"], choices["role"], Settings())
+    else:
+        proxies = frozenset(choices["proxy"])
+        serve(host, port, Settings(), proxy_header=choices["proxy_header"], proxies=proxies)
+
+
 def _shown(report: Any, as_json: bool) -> int:
     from deployments.terminal import print_json, print_report
 

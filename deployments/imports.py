@@ -11,27 +11,38 @@ from tasks.errors import RollcallError, WrongUseError
 from tasks.profile_file import find_profile, load_profile
 from tasks.report import Report
 from tasks.settings import Settings
+from tasks.source_file import SourceFile
 
 
-def simulate_file(profile: str, file: Path | None, settings: Settings) -> Report:
+def simulate_file(profile: str, file: SourceFile | None, settings: Settings) -> Report:
     """The plan for a file; nothing is written."""
     return simulate_import(open_job(request_for(profile, file, settings), settings))
 
 
 def import_file(
-    profile: str, file: Path | None, settings: Settings, *, approve: str | None = None, expected: str | None = None
+    profile: str,
+    file: SourceFile | None,
+    settings: Settings,
+    *,
+    approve: str | None = None,
+    expected: str | None = None,
 ) -> Report:
     """Runs the flow in this process and gives its report.
 
     Raises: RollcallError with the text for a person, whichever step failed.
     """
     request = request_for(profile, file, settings, approve).model_copy(update={"expected": expected})
+    return run_flow(request)
+
+
+def run_flow(request: ImportRequest) -> Report:
+    """As `import_file`, for a request that is already made."""
     from flows.import_users import import_users
 
     return asyncio.run(import_users(request))
 
 
-def request_for(profile: str, file: Path | None, settings: Settings, approve: str | None = None) -> ImportRequest:
+def request_for(profile: str, file: SourceFile | None, settings: Settings, approve: str | None = None) -> ImportRequest:
     """The request for a file on this machine, refused early when profile and file do not fit together."""
     kind = load_profile(find_profile(profile, settings)).type
     if kind == "upload" and file is None and approve is None:

@@ -1,6 +1,7 @@
 """In what order? The steps of an import, once, for the flow (as tasks) and for simulate (as plain functions)."""
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -63,8 +64,17 @@ class Intake:
     records: Records
 
 
+def _nobody(step: str) -> None:
+    """Watches no step."""
+
+
+watcher: ContextVar[Callable[[str], None]] = ContextVar("watcher", default=_nobody)
+"""Who is told the name of each step of the flow before it runs."""
+
+
 def as_task(step: Step[P, R], /) -> Callable[P, R]:
     """The step as a Prefect task of the current flow run."""
+    watcher.get()(step.name)
     return step
 
 
@@ -93,10 +103,10 @@ def make_plan(records: Records, job: Job, call: Calling) -> Plan:
     return plan.same_as(job.expected or job.approve).released_by(job.approve)
 
 
-def simulate_import(job: Job) -> Report:
+def simulate_import(job: Job, call: Calling = as_function) -> Report:
     """The plan, made by the same functions that an import runs; nothing is written."""
     job = replace(job, fetching=job.fetching or fetch_with_retries)
-    plan = make_plan(take_in(job, as_function).records, job, as_function)
+    plan = make_plan(take_in(job, call).records, job, call)
     return as_function(report)(plan, None)
 
 

@@ -19,6 +19,7 @@ from tasks.profile_file import find_profile, load_profile, profile_files
 from tasks.run import Run, new_run_id, timestamp
 from tasks.settings import Settings
 from tasks.snapshot import Circumstances
+from tasks.source_file import SourceFile
 from tasks.store.files import held_run_of, read_file
 from tasks.store.read import facts_of_run
 from tasks.store.runs import find_run
@@ -35,6 +36,9 @@ class ImportRequest(BaseModel):
     approve: str | None = Field(default=None, title="Approve", description="checksum of the held plan that may pass")
 
     expected: str | None = Field(default=None, title="Expected", description="checksum of a saved plan: this or none")
+    actor: str | None = Field(
+        default=None, title="Actor", description="who asks for it; by default whose process it is"
+    )
 
     @property
     def speaking_name(self) -> str:
@@ -52,10 +56,10 @@ class UndoRequest(BaseModel):
     approve: str | None = Field(default=None, title="Approve", description="checksum of the held undo that may pass")
 
 
-_UPLOADS: dict[str, Path] = {}
+_UPLOADS: dict[str, SourceFile] = {}
 
 
-def offer_upload(file: Path) -> str:
+def offer_upload(file: SourceFile) -> str:
     """Makes a file known to this process as an upload, under an id that a run's parameters may show."""
     upload = f"upload-{len(_UPLOADS) + 1}"
     _UPLOADS[upload] = file
@@ -83,7 +87,7 @@ def open_job(request: ImportRequest, settings: Settings | None = None) -> Job:
         request=fetch_request(profile, _UPLOADS.get(request.upload or ""), settings, store),
         fetching=None if held is None else lambda _: held,
         store=store,
-        run=new_run(profile),
+        run=new_run(profile, request.actor),
         clock=now,
         circumstances=circumstances_of(profile, settings),
         approve=request.approve,
@@ -112,15 +116,15 @@ def _held_source(request: ImportRequest, profile: Profile, store: Store) -> Sour
     )
 
 
-def new_run(profile: Profile) -> Run:
-    """A run that starts now, by whoever runs this process."""
+def new_run(profile: Profile, actor: str | None = None) -> Run:
+    """A run that starts now, by default by whoever runs this process."""
     started = datetime.now(UTC)
     return Run(
         id=new_run_id(started),
         profile=profile.name,
         mode=profile.mode,
         started=timestamp(started),
-        actor=_actor(),
+        actor=actor or _actor(),
         version=version("rollcall"),
         profile_digest=profile.digest,
     )

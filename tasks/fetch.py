@@ -22,6 +22,7 @@ from tasks.issue import Issue, issue_frame
 from tasks.output import Source, SourceFacts
 from tasks.profile import Profile
 from tasks.retry import FETCH, call_with_retries
+from tasks.source_file import SourceFile
 from tasks.step import step
 
 TLS_NOT_VERIFIED: Final = (
@@ -49,7 +50,7 @@ class FetchRequest:
     """
 
     profile: Profile
-    file: Path | None = None
+    file: SourceFile | None = None
     credentials: Mapping[str, SecretStr] = field(default_factory=dict[str, SecretStr])
     url_allow: str = ""
     url_deny: str = ""
@@ -114,7 +115,7 @@ def fetch_with_retries(request: FetchRequest, *, sleep: Callable[[float], None] 
     return call_with_retries(lambda: fetch_source(request), FETCH, sleep)
 
 
-def read_file(file: Path, profile: Profile) -> bytes:
+def read_file(file: SourceFile, profile: Profile) -> bytes:
     """The content of a local file.
 
     Raises: SourceError where it cannot be read, is no regular file or is too large.

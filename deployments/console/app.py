@@ -1,0 +1,80 @@
+"""The console as an ASGI application: its pages, its headers, and what a person sees when something is refused."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from deployments.console import pages_edit, pages_history, pages_people, pages_plan, pages_profiles, pages_session
+from deployments.console.access import Access
+from deployments.console.headers import SafeHeaders
+from deployments.console.refusal import RefusalError
+from deployments.console.web import HERE, Site, go, open_site, page, visitor_of
+from tasks.errors import RollcallError
+from tasks.settings import Settings
+
+UPLOAD_LIMIT_BYTES: Final = 512 << 20
+_SENTENCES: Final = {404: "There is no such page.", 405: "This address does not take that request."}
+
+
+def create_app(settings: Settings, access: Access, *, upload_limit_bytes: int = UPLOAD_LIMIT_BYTES) -> FastAPI:
+    """The console of an installation."""
+    site = open_site(settings, access, upload_limit_bytes)
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        site.desk.warm()
+        yield
+        site.desk.close()
+
+    app = FastAPI(title="Rollcall console", docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
+    app.state.site = site
+    for pages in (pages_session, pages_profiles, pages_plan, pages_edit, pages_history, pages_people):
+        app.include_router(pages.router)
+    app.mount("/static", _Static(directory=HERE / "static"), name="static")
+    app.add_middleware(SafeHeaders, hosts=access.hosts)
+    _add_refusals(app)
+    return app
+
+
+class _Static(StaticFiles):
+    """Our own files; a browser may keep them, but asks whether they are still the same."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        answer = super().file_response(*args, **kwargs)  # pyright: ignore[reportArgumentType] - passed on as they come
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+
+def _add_refusals(app: FastAPI) -> None:
+    @app.exception_handler(RefusalError)
+    def refused(request: Request, refusal: RefusalError) -> Response:
+        visitor = visitor_of(request)
+        site: Site = app.state.site
+        if refusal.status == 401 and site.access.local is None and not site.access.proxy_header:
+            return go("/login")
+        return page(
+            request, visitor, "refused.html", refusal.status, message=visitor.said(refusal.message, **refusal.words)
+        )
+
+    @app.exception_handler(RollcallError)
+    def failed(request: Request, error: RollcallError) -> Response:
+        return page(request, visitor_of(request), "refused.html", 409, message=error.message)
+
+    @app.exception_handler(HTTPException)
+    def unknown(request: Request, error: HTTPException) -> Response:
+        visitor = visitor_of(request)
+        sentence = _SENTENCES.get(error.status_code, "This request cannot be done.")
+        return page(request, visitor, "refused.html", error.status_code, message=visitor.said(sentence))
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        visitor = visitor_of(request)
+        return page(request, visitor, "refused.html", 422, message=visitor.said("This request cannot be done."))
+
+    del refused, failed, unknown, invalid

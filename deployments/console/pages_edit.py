@@ -1,0 +1,224 @@
+"""One profile: its tabs, checked while one types, saved only when valid, every version kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from deployments.console import editing
+from deployments.console.first_rows import FirstRows, first_rows
+from deployments.console.pages_plan import require_profile
+from deployments.console.refusal import RefusalError
+from deployments.console.versions import ConflictError, diff
+from deployments.console.web import Admin, CheckedForm, Form, Viewer, Visitor, go, page
+from tasks.errors import Problem, ProfileError
+from tasks.expression.compiled import compile_expression
+from tasks.expression.errors import ExpressionError
+from tasks.issue import Issue
+from tasks.profile import Profile
+from tasks.profile_file import find_profile, parse_profile
+from tasks.run import timestamp
+from tasks.structure import StructureError, compile_structure
+
+router = APIRouter()
+
+TABS: Final = ("basic", "prefilter", "variables", "structure", "brakes", "history")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An edit, looked at: what is wrong with it, what is worth saying, what the first rows become."""
+
+    problems: list[Problem]
+    warnings: tuple[Issue, ...] = ()
+    rows: FirstRows | None = None
+    by_row: str = ""
+
+
+@router.get("/profiles/{name}")
+def open_profile(name: str) -> Response:
+    """The first tab."""
+    return go(f"/profiles/{name}/basic")
+
+
+@router.get("/profiles/{name}/{tab}")
+def show_tab(request: Request, visitor: Viewer, name: str, tab: str) -> Response:
+    """One tab of the profile."""
+    path = _path(visitor, name, tab)
+    text = path.read_text("utf-8-sig")
+    if tab == "history":
+        return _show_history(request, visitor, name, text)
+    try:
+        profile = parse_profile(text, name, path.name)
+    except ProfileError as error:
+        return page(request, visitor, "broken.html", name=name, tab=tab, text=text, problems=error.problems)
+    checked = _checked(visitor, name, tab, text, profile)
+    return _tab_page(request, visitor, tab, profile=profile, text=text, checked=checked)
+
+
+@router.post("/profiles/{name}/{tab}")
+def save_tab(request: Request, visitor: Admin, name: str, tab: str, form: CheckedForm) -> Response:
+    """Saves the tab when it is valid and nobody else saved in the meantime."""
+    path = _path(visitor, name, tab)
+    before = path.read_text("utf-8-sig")
+    try:
+        text = _edited(before, tab, form)
+        now = timestamp(datetime.now(UTC))
+        visitor.site.versions.save(path, text, form["version"], visitor.person.name if visitor.person else "", now)
+    except ProfileError as error:
+        local = _local_problems(tab, form)
+        return _tab_page(
+            request,
+            visitor,
+            tab,
+            status=422,
+            profile=_known(before, name),
+            text=before,
+            form=form,
+            checked=Checked(local or error.problems),
+        )
+    except ConflictError as error:
+        values = {"diff": diff(error.now, text), "now": error.now}
+        return _tab_page(
+            request, visitor, tab, status=409, profile=_known(error.now, name), text=error.now, form=form, **values
+        )
+    visitor.note("save-profile", f"{name} {tab} {editing.version_of(text)}")
+    return go(f"/profiles/{name}/{tab}?saved=1")
+
+
+@router.post("/profiles/{name}/{tab}/check")
+def check_tab(request: Request, visitor: Viewer, name: str, tab: str, form: CheckedForm) -> Response:
+    """What is wrong with the edit so far, and what the first rows become; nothing is saved."""
+    path = _path(visitor, name, tab)
+    problems = _local_problems(tab, form)
+    if problems:
+        return page(request, visitor, "check_part.html", checked=Checked(problems), tab=tab)
+    try:
+        text = _edited(path.read_text("utf-8-sig"), tab, form)
+        profile = parse_profile(text, name, path.name)
+    except ProfileError as error:
+        return page(request, visitor, "check_part.html", checked=Checked(error.problems), tab=tab)
+    return page(request, visitor, "check_part.html", checked=_checked(visitor, name, tab, text, profile), tab=tab)
+
+
+def _tab_page(request: Request, visitor: Visitor, tab: str, status: int = 200, **values: Any) -> Response:
+    profile: Profile = values["profile"]
+    defaults: dict[str, Any] = {"form": None, "diff": None, "now": "", "checked": None}
+    shown = {**defaults, **values, "tab": tab, "tabs": TABS, "version": editing.version_of(values["text"])}
+    variables = _shown_variables(profile, shown["form"])
+    last = visitor.site.samples.of(profile.name)
+    return page(
+        request,
+        visitor,
+        f"tab_{tab}.html",
+        status,
+        name=profile.name,
+        variables=variables,
+        has_sample=last is not None,
+        saved="saved" in request.query_params,
+        **shown,
+    )
+
+
+def _show_history(request: Request, visitor: Visitor, name: str, text: str) -> Response:
+    versions = visitor.site.versions.of(name)
+    chosen = request.query_params.get("version", versions[0].version if versions else "")
+    at = next((at for at, each in enumerate(versions) if each.version == chosen), None)
+    lines = diff(versions[at + 1].text, versions[at].text) if at is not None and at + 1 < len(versions) else []
+    values = {"versions": versions, "chosen": chosen, "lines": lines, "text": text}
+    return page(request, visitor, "tab_history.html", name=name, tab="history", tabs=TABS, **values)
+
+
+def _path(visitor: Visitor, name: str, tab: str) -> Path:
+    require_profile(visitor, name)
+    if tab not in TABS:
+        raise RefusalError(404, "There is no such page.")
+    return find_profile(name, visitor.site.settings)
+
+
+def _known(text: str, name: str) -> Profile:
+    return parse_profile(text, name, name)
+
+
+def _edited(text: str, tab: str, form: Form) -> str:
+    """The profile's text with the form's values in it."""
+    match tab:
+        case "basic":
+            choices = form.chosen(*editing.BASIC)
+            if choices.get("delimiter") == "tab":
+                choices["delimiter"] = "\t"
+            if choices.get("type") == "upload":
+                choices["url"] = ""
+            return editing.with_basic(text, choices)
+        case "prefilter" | "structure":
+            return editing.with_snippet(text, tab, form["source"])
+        case "variables":
+            return editing.with_variables(text, _variables(form))
+        case "brakes":
+            return editing.with_brakes(text, _brakes(form))
+        case _:
+            raise RefusalError(405, "This address does not take that request.")
+
+
+def _variables(form: Form) -> dict[str, str]:
+    pairs = zip(form.all("variable"), form.all("source"), strict=False)
+    removed = form["remove"]
+    return {name.strip(): source for name, source in pairs if name.strip() and name.strip() != removed}
+
+
+def _brakes(form: Form) -> dict[str, float]:
+    try:
+        return {name: float(value.replace(",", ".")) for name, value in form.chosen(*editing.BRAKES).items()}
+    except ValueError:
+        raise ProfileError("brakes", [Problem("a brake is a number, such as 20")]) from None
+
+
+def _shown_variables(profile: Profile, form: Form | None) -> list[tuple[str, str]]:
+    if form is not None and "variable" in form:
+        return [pair for pair in zip(form.all("variable"), form.all("source"), strict=False) if any(pair)]
+    return list(profile.variables.items())
+
+
+def _local_problems(tab: str, form: Form) -> list[Problem]:
+    """Problems of a snippet with lines counted in the snippet, as its editor shows them."""
+    match tab:
+        case "prefilter":
+            return _problems_of(lambda: compile_expression(_text(form["source"]), name="prefilter"))
+        case "structure":
+            return _problems_of(lambda: compile_structure(_text(form["source"])))
+        case "variables":
+            found: list[Problem] = []
+            for name, source in _variables(form).items():
+                for problem in _problems_of(
+                    lambda name=name, source=source: compile_expression(_text(source), name=name)
+                ):
+                    found.append(Problem(f"{name}: {problem.message}", problem.line, problem.column, problem.excerpt))
+            return found
+        case _:
+            return []
+
+
+def _problems_of(compiled: Callable[[], object]) -> list[Problem]:
+    try:
+        compiled()
+    except (ExpressionError, StructureError) as error:
+        return list(error.problems)
+    return []
+
+
+def _text(source: str) -> str:
+    return source.replace("\r\n", "\n")
+
+
+def _checked(visitor: Visitor, name: str, tab: str, text: str, profile: Profile) -> Checked:
+    del text
+    if tab == "brakes":
+        return Checked([])
+    head = visitor.site.samples.of(name)
+    rows = first_rows(head, profile, tab) if head is not None else None
+    structure = compile_structure(profile.structure) if tab == "structure" else None
+    return Checked([], structure.warnings if structure else (), rows, structure.why_rows if structure else "")

@@ -1,0 +1,199 @@
+"""Plans: upload and simulate, watch, look, decide; and the import that applies exactly what was seen."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from deployments.console.jobs import Job
+from deployments.console.receive import Received, receive_form
+from deployments.console.refusal import RefusalError
+from deployments.console.sealed_file import SealedFile, SealedWriter
+from deployments.console.web import CheckedForm, Operator, Viewer, Visitor, cut_of, go, page, pager, require_token
+from tasks.profile_file import find_profile, load_profile, profile_files
+from tasks.step import ORDER
+
+router = APIRouter()
+
+
+@router.post("/profiles/{name}/simulate")
+async def simulate(request: Request, visitor: Operator, name: str) -> Response:
+    """Takes the file, seals it as it comes, and has the plan made."""
+    require_profile(visitor, name)
+    job = visitor.site.jobs.new("simulate", name, _name(visitor))
+    try:
+        received = await receive_upload(request, visitor, job)
+        return await run_in_threadpool(_begin, visitor, job, received)
+    except BaseException:
+        visitor.site.jobs.discard(job.id)
+        raise
+
+
+def _begin(visitor: Visitor, job: Job, received: Received) -> Response:
+    site = visitor.site
+    profile = load_profile(find_profile(job.profile, site.settings))
+    if profile.type == "upload" and not received.name:
+        raise RefusalError(400, "Choose a CSV file first.")
+    if received.name:
+        site.samples.keep(job.profile, received.head, whole=received.size_bytes <= len(received.head))
+    fetched = "" if profile.type == "url" else received.name
+    ready = site.jobs.write(replace(job, file=fetched, size_bytes=received.size_bytes))
+    visitor.note("simulate", f"{job.profile} {job.id}")
+    site.desk.hand_over(ready)
+    return go(f"/plans/{job.id}")
+
+
+async def receive_upload(request: Request, visitor: Visitor, job: Job) -> Received:
+    """The form of the request; its file lies sealed in the job's folder afterwards."""
+    site = visitor.site
+
+    def open_file(fields: dict[str, str]) -> SealedWriter:
+        require_token(request, visitor, fields.get("csrf", ""))
+        return SealedWriter(site.jobs.upload_path(job.id), site.jobs.keyring)
+
+    chunks: AsyncIterator[bytes] = request.stream()
+    received = await receive_form(request.headers.get("content-type", ""), chunks, site.upload_limit_bytes, open_file)
+    require_token(request, visitor, received.fields.get("csrf", ""))
+    return received
+
+
+@router.get("/plans/{job_id}")
+def show_plan(request: Request, visitor: Viewer, job_id: str) -> Response:
+    """The plan; its progress as long as it is made."""
+    job = _job(visitor, job_id)
+    if job.kind == "import" and job.status == "done" and job.run:
+        return go(f"/runs/{job.run}")
+    plan = visitor.site.plans.of(job_id) if job.status == "done" else None
+    if plan is None:
+        return page(request, visitor, "progress.html", job=job, steps=_steps(job), now=time.time())
+    cut, show = cut_of(request), request.query_params.get("show", "changes")
+    show = show if show in {"changes", "phones", "issues"} else "changes"
+    pages = {"changes": plan.page_of_changes, "phones": plan.page_of_phones, "issues": plan.page_of_issues}
+    found = pages[show](cut)
+    values = {"job": job, "plan": plan, "head": plan.head, "show": show, "rows": found.rows}
+    has_failed = (visitor.site.jobs.place(job_id) / "failed").is_file()
+    can_import = not job.file or visitor.site.jobs.upload_path(job_id).is_file()
+    return page(
+        request,
+        visitor,
+        "plan.html",
+        pager=pager(request, cut, found.total),
+        has_failed=has_failed,
+        can_import=can_import,
+        **values,
+    )
+
+
+@router.get("/plans/{job_id}/progress")
+def show_progress(request: Request, visitor: Viewer, job_id: str) -> Response:
+    """The part of the page that moves while work is done; htmx asks for it, and goes on when all is over."""
+    job = _job(visitor, job_id)
+    if job.over:
+        return Response(headers={"HX-Redirect": f"/plans/{job_id}"})
+    return page(request, visitor, "progress_part.html", job=job, steps=_steps(job), now=time.time())
+
+
+@router.post("/plans/{job_id}/import")
+def import_plan(visitor: Operator, job_id: str, form: CheckedForm) -> Response:
+    """Applies exactly this plan; a held one only when it is approved."""
+    job, site = _job(visitor, job_id), visitor.site
+    plan = site.plans.of(job_id)
+    if plan is None or job.kind != "simulate":
+        raise RefusalError(409, "This plan is not there any more. Simulate again.")
+    checksum, approve = str(plan.head["checksum"]), form["approve"]
+    if plan.head["held"] and approve != checksum:
+        raise RefusalError(409, "A brake holds this plan. Look at it, and approve it there.")
+    if job.file and not site.jobs.upload_path(job_id).is_file():
+        raise RefusalError(409, "This plan was imported already. Simulate again.")
+    facts = {"approve": checksum} if plan.head["held"] else {"expected": checksum}
+    made = site.jobs.new(
+        "import", job.profile, _name(visitor), file=job.file, size_bytes=job.size_bytes, of=job.id, **facts
+    )
+    visitor.note("approve" if plan.head["held"] else "import", f"{job.profile} {checksum}")
+    site.desk.hand_over(made)
+    return go(f"/plans/{made.id}")
+
+
+@router.post("/plans/{job_id}/again")
+def simulate_again(visitor: Operator, job_id: str, form: CheckedForm) -> Response:
+    """Makes the plan anew from the same file."""
+    del form
+    job, site = _job(visitor, job_id), visitor.site
+    source = site.jobs.upload_path(job.of or job.id)
+    if job.file and not source.is_file():
+        raise RefusalError(409, "The file is not kept any more. Upload it again.")
+    made = site.jobs.new("simulate", job.profile, _name(visitor), file=job.file, size_bytes=job.size_bytes)
+    if job.file:
+        site.jobs.upload_path(made.id).hardlink_to(source)
+    visitor.note("simulate", f"{job.profile} {made.id}")
+    site.desk.hand_over(made)
+    return go(f"/plans/{made.id}")
+
+
+@router.post("/plans/{job_id}/discard")
+def discard(visitor: Operator, job_id: str, form: CheckedForm) -> Response:
+    """Deletes the plan and its file."""
+    del form
+    job = _job(visitor, job_id)
+    visitor.site.jobs.discard(job_id)
+    visitor.note("discard", f"{job.profile} {job_id}")
+    return go(f"/profiles/{job.profile}/basic")
+
+
+@router.get("/plans/{job_id}/plan.json")
+def download_plan(visitor: Viewer, job_id: str) -> Response:
+    """The plan as `rollcall simulate --save` writes it."""
+    job, plan = _job(visitor, job_id), visitor.site.plans.of(job_id)
+    if plan is None:
+        raise RefusalError(404, "This plan is not there any more. Simulate again.")
+    content = json.dumps(plan.document(job.profile), ensure_ascii=False, indent=2)
+    return Response(content, media_type="application/json", headers=_attachment(f"{job.profile}-plan.json"))
+
+
+@router.get("/plans/{job_id}/failed.csv")
+def download_failed_rows(visitor: Operator, job_id: str) -> Response:
+    """The rows that did not get in, as CSV, ready to mend and to upload again. They hold what the file held."""
+    job, site = _job(visitor, job_id), visitor.site
+    path = site.jobs.place(job_id) / "failed"
+    if not path.is_file():
+        raise RefusalError(404, "No row of this plan failed, or its rows are not kept any more.")
+    visitor.note("failed-rows", f"{job.profile} {job_id}")
+    content = SealedFile(path, "failed", site.jobs.keyring).open("rb")
+    return StreamingResponse(
+        content, media_type="text/csv; charset=utf-8", headers=_attachment(f"{job.profile}-failed.csv")
+    )
+
+
+def require_profile(visitor: Visitor, name: str) -> None:
+    """Nothing, for a profile of the profiles folder.
+
+    Raises: RefusalError for any other name; a path is none.
+    """
+    if name not in {path.stem for path in profile_files(visitor.site.settings)}:
+        raise RefusalError(404, "There is no such profile.")
+
+
+def _job(visitor: Visitor, job_id: str) -> Job:
+    job = visitor.site.jobs.read(job_id)
+    if job is None:
+        raise RefusalError(404, "This plan is not there any more. Plans are kept for 24 hours; simulate again.")
+    return job
+
+
+def _steps(job: Job) -> list[tuple[str, float | None]]:
+    """Every step of the work with the time at which it began; None for what is still to come."""
+    begun = dict(job.steps)
+    order = [name for name in ORDER if job.kind == "import" or name != "apply"]
+    return [(name, begun.get(name)) for name in order]
+
+
+def _name(visitor: Visitor) -> str:
+    return visitor.person.name if visitor.person else ""
+
+
+def _attachment(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}

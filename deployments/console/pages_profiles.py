@@ -1,0 +1,151 @@
+"""Profiles: what there is and how it last went; a new one, proposed from a CSV."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from deployments.console.first_rows import FirstRows, first_rows
+from deployments.console.receive import receive_form
+from deployments.console.refusal import RefusalError
+from deployments.console.web import Admin, CheckedForm, Viewer, go, page, require_token
+from tasks.decode import decode_text
+from tasks.dialect import resolve_dialect
+from tasks.errors import ProfileError, RollcallError, WrongUseError
+from tasks.output import Source, SourceFacts
+from tasks.profile import Profile
+from tasks.profile_file import load_profile, new_profile, profile_files
+from tasks.store.pages import last_runs
+
+router = APIRouter()
+
+CHOICES = ("type", "url", "encoding", "delimiter", "line_separator", "enclosure")
+_DEFAULTS = {
+    "name": "",
+    "type": "upload",
+    "url": "",
+    "encoding": "utf-8",
+    "delimiter": ",",
+    "line_separator": "auto",
+    "enclosure": '"',
+}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A profile as the list shows it; one that cannot run has a problem in place of settings."""
+
+    name: str
+    profile: Profile | None
+    problem: str
+    last: dict[str, Any] | None
+
+
+@router.get("/profiles")
+def list_profiles(request: Request, visitor: Viewer) -> Response:
+    """All profiles with the outcome of their last run; profiles that are gone and left records behind."""
+    with visitor.site.store.open() as connection:
+        last = last_runs(connection)
+    last = {name: {**run, "summary": json.loads(run["summary"])} for name, run in last.items()}
+    listed = [_listed(path, last.get(path.stem)) for path in profile_files(visitor.site.settings)]
+    jobs = [job for job in visitor.site.jobs.all() if job.kind == "simulate"][:5]
+    return page(request, visitor, "profiles.html", profiles=listed, jobs=jobs)
+
+
+@router.get("/profiles/new")
+def ask_for_profile(request: Request, visitor: Admin) -> Response:
+    """The form of a new profile."""
+    return page(request, visitor, "new.html", values=_DEFAULTS, found=None, problem="")
+
+
+@router.post("/profiles/new/look")
+async def look_at_file(request: Request, visitor: Admin) -> Response:
+    """Proposes every setting from a CSV, of which nothing is kept."""
+    sink = _Nothing()
+
+    def open_file(fields: dict[str, str]) -> Any:
+        require_token(request, visitor, fields.get("csrf", ""))
+        return sink
+
+    content_type, limit = request.headers.get("content-type", ""), visitor.site.upload_limit_bytes
+    received = await receive_form(content_type, request.stream(), limit, open_file)
+    require_token(request, visitor, received.fields.get("csrf", ""))
+    if not received.name:
+        raise RefusalError(400, "Choose a CSV file first.")
+    values, found = _proposal(received.head, whole=received.size_bytes <= len(received.head))
+    name = received.fields.get("name", "") or _name_from(received.name)
+    return page(request, visitor, "new.html", values={**values, "name": name}, found=found, problem=found.error)
+
+
+@router.post("/profiles/new")
+def make_profile(request: Request, visitor: Admin, form: CheckedForm) -> Response:
+    """Writes the profile from the template "Users from CSV"."""
+    choices = {name: value for name, value in form.chosen(*CHOICES).items() if name != "url" or value.strip()}
+    choices["delimiter"] = "\t" if choices.get("delimiter") == "tab" else choices.get("delimiter", ",")
+    if choices.get("type") == "upload":
+        choices.pop("url", None)
+    try:
+        new_profile(form["name"], visitor.site.settings, choices)
+    except WrongUseError as error:
+        problem = "\n".join(map(str, error.problems)) if isinstance(error, ProfileError) else error.message
+        values = {**_DEFAULTS, **form.chosen("name", *CHOICES)}
+        return page(request, visitor, "new.html", 422, values=values, found=None, problem=problem)
+    visitor.note("new-profile", form["name"])
+    return go(f"/profiles/{form['name']}/basic")
+
+
+class _Nothing:
+    """Takes the place of a file where only the beginning of an upload is looked at."""
+
+    def write(self, data: bytes) -> None:
+        del data
+
+    def close(self) -> None:
+        pass
+
+    def abandon(self) -> None:
+        pass
+
+
+def _listed(path: Path, last: dict[str, Any] | None) -> Listed:
+    try:
+        return Listed(path.stem, load_profile(path), "", last)
+    except RollcallError as error:
+        return Listed(path.stem, None, error.message.splitlines()[0], last)
+
+
+def _proposal(head: bytes, *, whole: bool) -> tuple[dict[str, str], FirstRows]:
+    """Settings that read the file, and its first rows read by them."""
+    if not whole:
+        head = head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1] or head
+    asked = Profile(title="proposal", structure="{}", encoding="auto", delimiter="auto", enclosure="auto")
+    try:
+        text = decode_text(Source(data=head, facts=SourceFacts()), asked)
+        dialect = resolve_dialect(text.data, asked)
+    except RollcallError as error:
+        return _DEFAULTS, FirstRows(error=error.message)
+    encoding = text.facts.encoding
+    found = {
+        "encoding": "utf-8" if encoding == "ascii" else encoding,
+        "delimiter": dialect.delimiter,
+        "enclosure": dialect.enclosure or "none",
+        "line_separator": _line_separator(text.data),
+    }
+    return {**_DEFAULTS, **found}, first_rows(head, asked.model_copy(update=found), "basic")
+
+
+def _line_separator(data: bytes) -> str:
+    pairs, feeds, returns = data.count(b"\r\n"), data.count(b"\n"), data.count(b"\r")
+    if pairs and pairs == feeds == returns:
+        return "windows"
+    if feeds and not returns:
+        return "unix"
+    return "mac" if returns and not feeds else "auto"
+
+
+def _name_from(file: str) -> str:
+    stem = file.rpartition(".")[0] or file
+    return "".join(character if character.isalnum() or character in "-_" else "-" for character in stem.lower())[:60]

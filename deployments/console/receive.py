@@ -1,0 +1,137 @@
+"""Reads a form with a file as it arrives: fields into memory, the file to disk, sealed chunk by chunk.
+
+The fields stand before the file in every form of the console, so that a request without a valid token is refused
+before its first byte is kept.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, Final
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import parse_options_header
+
+from deployments.console.refusal import RefusalError
+from deployments.console.sealed_file import SealedWriter
+
+FIELD_BYTES: Final = 1 << 20
+FIELDS: Final = 50
+
+
+@dataclass
+class Received:
+    """What a form brought: its fields, and the file's name, size and SHA-256 where there was one."""
+
+    fields: dict[str, str] = field(default_factory=dict[str, str])
+    name: str = ""
+    size_bytes: int = 0
+    digest: str = ""
+    head: bytes = b""
+
+
+async def receive_form(
+    content_type: str,
+    chunks: AsyncIterator[bytes],
+    limit_bytes: int,
+    open_file: Callable[[dict[str, str]], SealedWriter],
+) -> Received:
+    """The form; its file goes into what `open_file` gives, which is called with the fields that came before it.
+
+    Raises: RefusalError for a file or fields too large, for a body that is no form, and whatever `open_file` raises.
+    """
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise RefusalError(400, "This form came without a file part. Go back, and choose a file.")
+    reading = _Reading(limit_bytes, open_file)
+    parser = MultipartParser(boundary, reading.callbacks())
+    try:
+        async for chunk in chunks:
+            parser.write(chunk)
+        parser.finalize()
+    except MultipartParseError:
+        reading.abandon()
+        raise RefusalError(400, "The upload broke off. Upload the file again.") from None
+    except BaseException:
+        reading.abandon()
+        raise
+    return reading.received
+
+
+HEAD_BYTES: Final = 1 << 16
+
+
+class _Reading:
+    def __init__(self, limit_bytes: int, open_file: Callable[[dict[str, str]], SealedWriter]) -> None:
+        self.received = Received()
+        self._limit_bytes = limit_bytes
+        self._open_file = open_file
+        self._writer: SealedWriter | None = None
+        self._digest = hashlib.sha256()
+        self._in_file = False
+        self._header = [b"", b""]
+        self._headers: dict[bytes, bytes] = {}
+        self._field = ""
+        self._value = bytearray()
+
+    def callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._grow_header(0, data[start:end]),
+            "on_header_value": lambda data, start, end: self._grow_header(1, data[start:end]),
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._start,
+            "on_part_data": lambda data, start, end: self._take(data[start:end]),
+            "on_part_end": self._end,
+        }
+
+    def abandon(self) -> None:
+        if self._writer is not None:
+            self._writer.abandon()
+
+    def _begin(self) -> None:
+        self._headers, self._value = {}, bytearray()
+
+    def _grow_header(self, at: int, data: bytes) -> None:
+        self._header[at] += data
+
+    def _end_header(self) -> None:
+        self._headers[self._header[0].lower()] = self._header[1]
+        self._header = [b"", b""]
+
+    def _start(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        self._field = options.get(b"name", b"").decode("utf-8", "replace")
+        self._in_file = b"filename" in options
+        name = PurePath(options.get(b"filename", b"").decode("utf-8", "replace").replace("\\", "/")).name
+        if self._in_file and name:
+            if self._writer is not None:
+                raise RefusalError(400, "Upload one file at a time.")
+            self._writer = self._open_file(self.received.fields)
+            self.received.name = name
+
+    def _take(self, data: bytes) -> None:
+        if not self._in_file:
+            self._value += data
+            if len(self._value) > FIELD_BYTES or len(self.received.fields) >= FIELDS:
+                raise RefusalError(413, "This form is too large.")
+        elif self._writer is not None:
+            self.received.size_bytes += len(data)
+            if self.received.size_bytes > self._limit_bytes:
+                message = "The file is larger than {limit} MiB, the limit of this console."
+                raise RefusalError(413, message, limit=self._limit_bytes >> 20)
+            self._digest.update(data)
+            if len(self.received.head) < HEAD_BYTES:
+                self.received.head += data[: HEAD_BYTES - len(self.received.head)]
+            self._writer.write(data)
+
+    def _end(self) -> None:
+        if not self._in_file:
+            self.received.fields[self._field] = self._value.decode("utf-8", "replace")
+        elif self._writer is not None and self.received.name:
+            self._writer.close()
+            self.received.digest = self._digest.hexdigest()
+            self._in_file = False

@@ -1,0 +1,62 @@
+// Small comforts; every page works without them.
+"use strict";
+
+// Editors: line numbers beside the text, and as many rows as it has lines.
+function fit(area) {
+  const count = area.value.split("\n").length;
+  area.rows = Math.max(count, Number(area.dataset.least || 1));
+  const gutter = area.parentElement.querySelector(".gutter");
+  if (gutter) {
+    gutter.textContent = Array.from({ length: count }, (_, at) => at + 1).join("\n");
+  }
+}
+
+document.addEventListener("input", (event) => {
+  if (event.target.matches(".editor textarea, .variables textarea")) {
+    fit(event.target);
+  }
+});
+
+for (const area of document.querySelectorAll(".editor textarea")) {
+  area.dataset.least = "6";
+  fit(area);
+}
+
+// A file that is dropped anywhere on the form counts as chosen.
+for (const form of document.querySelectorAll("form.drop")) {
+  const file = form.querySelector("input[type=file]");
+  if (!file) continue;
+  for (const name of ["dragover", "dragleave", "drop"]) {
+    form.addEventListener(name, (event) => {
+      event.preventDefault();
+      form.classList.toggle("over", name === "dragover");
+      if (name === "drop" && event.dataTransfer.files.length === 1) {
+        file.files = event.dataTransfer.files;
+        file.dispatchEvent(new Event("change", { bubbles: true }));
+      }
+    });
+  }
+  if ("sendOnChoice" in form.dataset) {
+    file.addEventListener("change", () => form.requestSubmit());
+  }
+}
+
+// "/" jumps to the search field, as in every tool that administrators know.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "/" && !event.target.matches("input, textarea, select")) {
+    const search = document.getElementById("search");
+    if (search) {
+      event.preventDefault();
+      search.focus();
+    }
+  }
+});
+
+// A button that was pressed is not pressed twice.
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (button && !button.name) {
+    setTimeout(() => { button.disabled = true; }, 0);
+    window.addEventListener("pageshow", () => { button.disabled = false; }, { once: true });
+  }
+});
