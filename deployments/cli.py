@@ -135,6 +135,28 @@ def import_(profile: str, file: Path | None, as_json: bool, plan: Path | None, a
 
 
 @rollcall.command()
+@click.option("--profile", help="Only the users of this profile, in its columns.")
+@click.option("--format", "form", type=click.Choice(["csv", "io-json"]), default="csv", show_default=True)
+@click.option("--with-secrets", is_flag=True, help="With io-json: passwords and pins in clear.")
+@told
+def export(profile: str | None, form: str, with_secrets: bool) -> None:
+    """Write a CSV that imports again with no change, or the phone system's own import JSON."""
+    from deployments.export import export_users
+
+    export_users(profile, form, Settings(), with_secrets=with_secrets)
+
+
+@rollcall.command()
+@click.argument("login")
+@told
+def reveal(login: str) -> None:
+    """Show a person's pin and initial password, on a terminal only; it stands in the history."""
+    from deployments.export import reveal_login
+
+    reveal_login(login, Settings())
+
+
+@rollcall.command()
 @click.argument("run")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write them to a file, mode 0600, with secrets.")
 @told

@@ -5,7 +5,7 @@ from typing import Any
 from rich.text import Text
 
 from deployments.terminal import new_table, out
-from flows.request import new_rotation, now
+from flows.request import new_audited_run, now
 from tasks.settings import Settings
 from tasks.store.rotate import rotate_sip_secret
 from tasks.store.store import open_store
@@ -16,7 +16,7 @@ def rotate_phone(phone: str, settings: Settings) -> str:
 
     Raises: WrongUseError when there is no such phone.
     """
-    name = rotate_sip_secret(open_store(settings), phone, new_rotation(), now())
+    name = rotate_sip_secret(open_store(settings), phone, new_audited_run("rotate"), now())
     return f"{name} has a new SIP secret. It can register again once it has fetched its settings."
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from tasks.apply import Applying, apply
 from tasks.decode import decode
-from tasks.errors import StaleError
+from tasks.errors import SourceError, StaleError
 from tasks.failed_rows import failed_rows_csv
 from tasks.fetch import FetchRequest, fetch, fetch_with_retries
 from tasks.output import Source, Table
@@ -26,6 +26,7 @@ from tasks.snapshot import Circumstances
 from tasks.step import P, R, Step
 from tasks.store.files import RunFiles
 from tasks.store.read import read_snapshot
+from tasks.store.runs import write_failed_run
 from tasks.store.store import Store
 from tasks.structure import render_structure
 from tasks.validate import validate
@@ -113,9 +114,16 @@ def simulate_import(job: Job, call: Calling = as_function) -> Report:
 def run_import(job: Job, call: Calling) -> Report:
     """The whole way; when the phone system moves between plan and apply, the plan is made again.
 
-    Raises: StaleError when an approved plan is no longer the one that was seen, or when it moves every time.
+    Raises: StaleError when an approved plan is no longer the one that was seen, or when it moves every time;
+    SourceError when there is nothing to plan from: that run stands in the history as failed.
     """
-    intake = take_in(job, call)
+    try:
+        intake = take_in(job, call)
+    except SourceError as error:
+        with job.store.open() as connection:
+            write_failed_run(connection, job.run, job.clock(), error.message)
+            connection.commit()
+        raise
     for attempt in range(1, ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM + 1):
         plan = make_plan(intake.records, job, call)
         files = _files(intake, plan, job.profile)

@@ -130,14 +130,14 @@ def new_run(profile: Profile, actor: str | None = None) -> Run:
     )
 
 
-def new_rotation() -> Run:
-    """A rotation of a SIP secret that starts now."""
+def new_audited_run(kind: str) -> Run:
+    """What somebody does to one person or phone outside an import: `rotate`, `reveal`."""
     started = datetime.now(UTC)
     return Run(
         id=new_run_id(started),
-        kind="rotate",
+        kind=kind,
         profile="",
-        mode="rotate",
+        mode=kind,
         started=timestamp(started),
         actor=_actor(),
         version=version("rollcall"),

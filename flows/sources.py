@@ -5,7 +5,6 @@ Resolved here, at the edge, once a run; fetch itself reads nothing but its reque
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -13,11 +12,12 @@ from pydantic import SecretStr
 from tasks.fetch import FetchRequest, Kept
 from tasks.profile import Profile
 from tasks.settings import Settings
+from tasks.source_file import SourceFile
 from tasks.store.files import read_body
 from tasks.store.store import Store
 
 
-def fetch_request(profile: Profile, file: Path | None, settings: Settings, store: Store) -> FetchRequest:
+def fetch_request(profile: Profile, file: SourceFile | None, settings: Settings, store: Store) -> FetchRequest:
     """What one fetch needs; made just before it, since its three minutes begin here."""
     url = profile.url if profile.type == "url" else None
     return FetchRequest(

@@ -36,10 +36,10 @@ def make_undo_plan(job: UndoJob) -> Plan:
         run = find_run(connection, job.target)
         if run is None:
             raise WrongUseError("run-unknown", f"There is no run {job.target}. `rollcall runs` lists them.")
-        if run["status"] != "applied":
+        if run["status"] != "applied" or run["kind"] not in {"import", "undo"}:
             raise WrongUseError(
                 "nothing-to-undo",
-                f"Run {job.target} is {run['status']}: it wrote nothing that could be taken back. "
+                f"Run {job.target} is {run['status']}: it wrote nothing that can be taken back. "
                 "`rollcall runs` lists the applied ones.",
             )
         history, snapshot = read_history(connection, run), read_snapshot(connection, run["profile"])

@@ -3,7 +3,6 @@
 It is a run of its own in the history (kind `rotate`), so that who did it to whom is told like everything else.
 """
 
-import json
 import secrets
 from typing import Any
 
@@ -12,12 +11,12 @@ import sqlalchemy as sa
 
 from tasks.errors import WrongUseError
 from tasks.phone_rules import clean_mac
-from tasks.plan import empty_summary
 from tasks.run import Run
 from tasks.store.connection import Connection
 from tasks.store.registrar import write_accounts
+from tasks.store.runs import write_audited_run
 from tasks.store.store import Store
-from tasks.store.tables import devices, run_changes, run_phones, runs, users
+from tasks.store.tables import devices, run_phones, users
 from tasks.store.write_phones import SIP_SECRET_BYTES
 
 
@@ -67,20 +66,7 @@ def _find(connection: Connection, phone: str) -> dict[str, Any]:
 
 
 def _record(connection: Connection, device: dict[str, Any], run: Run, finished: str) -> None:
-    connection.execute(
-        sa.insert(runs).values(
-            id=run.id,
-            kind=run.kind,
-            profile=run.profile,
-            mode=run.mode,
-            started=run.started,
-            finished=finished,
-            status="applied",
-            summary=json.dumps(empty_summary()),
-            actor=run.actor,
-            version=run.version,
-        )
-    )
+    write_audited_run(connection, run, finished, device["login"])
     connection.execute(
         sa.insert(run_phones).values(
             run_id=run.id,
@@ -93,6 +79,3 @@ def _record(connection: Connection, device: dict[str, Any], run: Run, finished: 
             fields="{}",
         )
     )
-    if device["login"]:
-        change = {"run_id": run.id, "position": 1, "login": device["login"], "action": "rotate", "fields": "{}"}
-        connection.execute(sa.insert(run_changes).values(**change))

@@ -8,7 +8,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from tasks.output import SourceFacts
-from tasks.plan import Plan
+from tasks.plan import Plan, empty_summary
 from tasks.run import Run
 from tasks.store.connection import Connection
 from tasks.store.tables import run_changes, run_issues, runs
@@ -46,8 +46,29 @@ def write_run(connection: Connection, run: Run, plan: Plan, *, status: str, fini
     connection.append(run_issues, _numbered(issues.with_columns(run_id=pl.lit(run.id))))
 
 
-def write_failed_run(connection: Connection, run: Run, finished: str, code: str) -> None:
-    """Records a run that ended before there was a plan."""
+def write_audited_run(connection: Connection, run: Run, finished: str, login: str) -> None:
+    """Records what somebody did to one person or phone outside an import: its kind is the action of its one change."""
+    connection.execute(
+        sa.insert(runs).values(
+            id=run.id,
+            kind=run.kind,
+            profile=run.profile,
+            mode=run.mode,
+            started=run.started,
+            finished=finished,
+            status="applied",
+            summary=json.dumps(empty_summary()),
+            actor=run.actor,
+            version=run.version,
+        )
+    )
+    if login:
+        change = {"run_id": run.id, "position": 1, "login": login, "action": run.kind, "fields": "{}"}
+        connection.execute(sa.insert(run_changes).values(**change))
+
+
+def write_failed_run(connection: Connection, run: Run, finished: str, message: str) -> None:
+    """Records a run that ended before there was a plan, with the sentence that said why."""
     connection.execute(
         sa.insert(runs).values(
             id=run.id,
@@ -58,8 +79,7 @@ def write_failed_run(connection: Connection, run: Run, finished: str, code: str)
             finished=finished,
             status="failed",
             summary=json.dumps({}),
-            held=code,
-            source="{}",
+            held=message,
             actor=run.actor,
             profile_digest=run.profile_digest,
             version=run.version,

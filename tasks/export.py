@@ -1,0 +1,129 @@
+"""Export: the phone system as the CSV that imports again with no change, or as the JSON that a real pascom reads.
+
+A column is written for each field whose value is exactly one CSV column of the profile: the profile is run once over
+probe cells, and only a field in which the probe comes out unaltered can be turned round. Passwords, pins and automatic
+extensions are empty cells, which an import leaves as they are.
+"""
+
+import csv
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any, Final
+
+import polars as pl
+
+from tasks.mapping import Mapping, mapping_of
+from tasks.names import Names
+from tasks.output import LINE, ROW
+from tasks.profile import Profile
+from tasks.user import FOLLOW_ME, IDENTITY_FIELDS, PHONEBOOK_FIELDS, ROLE_OF_EVERYONE, SECRET_FIELDS
+
+_ORDER: Final = {
+    f"{field.module}.{field.key}": position for position, field in enumerate((*IDENTITY_FIELDS, *PHONEBOOK_FIELDS))
+}
+_PHONE_FIELDS: Final = {
+    "071ipp_mac": "mac",
+    "071ipp_ip": "ip",
+    "071ipp_user": "web_user",
+    **FOLLOW_ME,
+}
+
+
+def export_csv(users: list[dict[str, Any]], profile: Profile) -> str:
+    """The users as a CSV in the profile's dialect, which imports again with no change.
+
+    `users` as `export_fields` gives them.
+    """
+    columns = invertible_columns(profile)
+    header = sorted(columns, key=lambda column: _ORDER.get(columns[column][0], 99))
+    delimiter = "," if profile.delimiter == "auto" else profile.delimiter
+    enclosure = '"' if profile.enclosure in {"auto", "none"} else profile.enclosure
+    written = StringIO(newline="")
+    writer = csv.writer(
+        written, delimiter=delimiter, quotechar=enclosure, quoting=csv.QUOTE_MINIMAL, lineterminator="\n"
+    )
+    writer.writerow(header)
+    writer.writerows([_first(user, columns[column]) for column in header] for user in users)
+    return written.getvalue()
+
+
+def invertible_columns(profile: Profile) -> dict[str, tuple[str, ...]]:
+    """For each CSV column of the profile, the fields ("module.key") that print exactly its cell."""
+    mapping = mapping_of(profile)
+    found: dict[str, list[str]] = {}
+    for field, names in sorted(mapping.structure.printed_reads.items()):
+        behind = mapping.columns_behind(names, Names(()))
+        if behind is not None and len(behind) == 1 and _prints_the_cell(mapping, field, next(iter(behind))):
+            found.setdefault(next(iter(behind)), []).append(field)
+    return {column: tuple(fields) for column, fields in found.items()}
+
+
+def _prints_the_cell(mapping: Mapping, field: str, column: str) -> bool:
+    """Whether a probe in the column comes out of the field as it went in."""
+    probes = ["Probe-1", "0049 x"]
+    header = Names((column,))
+    frame = pl.DataFrame({ROW: [2, 3], LINE: [2, 3], column: probes})
+    values = [expression.evaluate(frame, header).values.alias(name) for name, expression in mapping.variables.items()]
+    frame = frame.with_columns(values)
+    # Blocks around the field are opened, so that only the printing of the cell is tried.
+    conditions = {name for name in mapping.structure.reads if name not in mapping.structure.printed_reads[field]}
+    frame = frame.with_columns(pl.lit("1").alias(name) for name in sorted(conditions))
+    module, _, key = field.partition(".")
+    names = Names(name for name in frame.columns if not name.startswith("#"))
+    rendered = mapping.structure.render(frame, names).frames.get(module)
+    if rendered is None or key not in rendered.columns or rendered.height != len(probes):
+        return False
+    cells = rendered[key]
+    texts = cells.list.first() if cells.dtype == pl.List(pl.String) else cells
+    return texts.to_list() == probes
+
+
+def _first(user: dict[str, Any], fields: tuple[str, ...]) -> str:
+    return next((value for value in map(user.get, fields) if value), "")
+
+
+def export_fields(user: dict[str, Any], phone: dict[str, Any] | None) -> dict[str, Any]:
+    """A user of a snapshot by "module.key"; secrets and automatic extensions are empty."""
+    found: dict[str, Any] = {"identity.003use_name": user["login"], "identity.user_roles": user["roles"]}
+    for field in IDENTITY_FIELDS:
+        found[f"identity.{field.key}"] = "" if field.name in SECRET_FIELDS else user[field.name]
+    if user["automatic"]:
+        found["identity.009ext_extension"] = ""
+    for field in PHONEBOOK_FIELDS:
+        found[f"phonebook.{field.key}"] = user[field.name]
+    if phone is not None:
+        found |= {f"ipphone.{key}": str(phone[name]) for key, name in _PHONE_FIELDS.items()}
+    return {name: value or "" for name, value in found.items()}
+
+
+def export_io_json(users: list[dict[str, Any]], phones: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """The phone system's own import JSON: identity with post, phonebook and ipphone.
+
+    `users` are rows of a snapshot, with `password` and `pin` in clear only where secrets were asked for.
+    """
+    return {"identity": [_identity(user, phones.get(user["login"], [])) for user in users]}
+
+
+def _identity(user: dict[str, Any], phones: list[dict[str, Any]]) -> dict[str, Any]:
+    identity: dict[str, Any] = {"003use_name": user["login"]}
+    identity |= {field.key: user[field.name] for field in IDENTITY_FIELDS if user.get(field.name)}
+    identity["user_roles"] = [ROLE_OF_EVERYONE, *(user["roles"].split(";") if user["roles"] else [])]
+    post: dict[str, Any] = {}
+    if user["phonebook"]:
+        post["phonebook"] = [dict(_filled(user))]
+    by_kind = {"ip_phone": "ipphone", "softphone": "ipdevice.mdsoftphone", "mobile": "externals"}
+    for phone in phones:
+        post.setdefault(by_kind[phone["kind"]], []).append(_device(phone))
+    return {**identity, "post": post} if post else identity
+
+
+def _filled(user: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for field in PHONEBOOK_FIELDS:
+        if user[field.name] and not field.key.startswith("#"):
+            yield field.key, user[field.name]
+
+
+def _device(phone: dict[str, Any]) -> dict[str, str]:
+    if phone["kind"] == "ip_phone":
+        return {key: str(phone[name]) for key, name in _PHONE_FIELDS.items() if phone[name] not in (None, "")}
+    return {"number": phone["number"]} if phone["kind"] == "mobile" else {}
