@@ -258,7 +258,7 @@ def cache(clear: bool) -> None:
     """Housekeeping of the cached outputs."""
     from tasks.cache import clear_cache
 
-    click.echo(clear_cache(Settings()))
+    click.echo(clear_cache(Settings()).sentence)
 
 
 @rollcall.command()

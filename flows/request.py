@@ -12,7 +12,7 @@ from flows.order import Job
 from flows.sources import fetch_request
 from flows.undo_order import UndoJob
 from tasks.apply import Applying
-from tasks.errors import WrongUseError
+from tasks.errors import RollcallError, WrongUseError
 from tasks.output import Source, SourceFacts
 from tasks.profile import Brakes, Profile
 from tasks.profile_file import find_profile, load_profile, profile_files
@@ -42,9 +42,12 @@ class ImportRequest(BaseModel):
 
     @property
     def speaking_name(self) -> str:
-        """The name of the flow run: the profile and the file, no personal data."""
+        """The name of the flow run: profile, mode and file; nothing of what is in the file."""
         upload = _UPLOADS.get(self.upload or "")
-        return f"import {Path(self.profile).stem}" + (f" from {upload.name}" if upload else "")
+        words = [f"import {Path(self.profile).stem}", *_mode_in_words(self.profile)]
+        if upload:
+            words.append(f"from {upload.name}")
+        return " ".join(words) + (", approved" if self.approve else "")
 
 
 class UndoRequest(BaseModel):
@@ -55,8 +58,21 @@ class UndoRequest(BaseModel):
     run: str = Field(title="Run", description="id of the applied run that is taken back")
     approve: str | None = Field(default=None, title="Approve", description="checksum of the held undo that may pass")
 
+    @property
+    def speaking_name(self) -> str:
+        """The name of the flow run: the run that is taken back, whose history names the rest."""
+        return f"undo of {self.run}" + (", approved" if self.approve else "")
+
 
 _UPLOADS: dict[str, SourceFile] = {}
+
+
+def _mode_in_words(profile: str) -> list[str]:
+    """The mode of a profile; nothing where it cannot be read, which the flow itself will tell."""
+    try:
+        return [f"({load_profile(find_profile(profile, Settings())).mode})"]
+    except RollcallError:
+        return []
 
 
 def offer_upload(file: SourceFile) -> str:

@@ -9,10 +9,19 @@ from prefect import flow  # noqa: E402  (its environment comes first)
 from flows.order import as_task  # noqa: E402
 from flows.request import UndoRequest, open_undo  # noqa: E402
 from flows.undo_order import run_undo  # noqa: E402
+from tasks.ending import ENDING  # noqa: E402
+from tasks.redact import safe_flow  # noqa: E402
 from tasks.report import Report  # noqa: E402
 
 
-@flow(name="undo-import", flow_run_name="undo {request.run}", validate_parameters=True, persist_result=False)
+@flow(
+    name="undo-import",
+    flow_run_name="{request.speaking_name}",
+    validate_parameters=True,
+    persist_result=False,
+    **ENDING,
+)
+@safe_flow
 async def undo_import(request: UndoRequest) -> Report:
     """Takes an applied run back: created goes, updated gets its values back, removed comes back."""
     return run_undo(open_undo(request), as_task)

@@ -4,11 +4,11 @@ Artifacts that a task makes itself are missing on a cache hit; a completion hook
 """
 
 import base64
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import orjson
-from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import State, TaskRun
@@ -18,27 +18,40 @@ from prefect.utilities.annotations import BaseAnnotation
 from tasks.describe import issue_counts, preview_of
 from tasks.issue import CATALOGUE
 from tasks.output import Output
+from tasks.picture import pipeline_picture
 from tasks.preview import Preview
 from tasks.profile import Profile
+from tasks.way import note_outcomes, outcomes_by_step
 
+LAST_STEP: Final = "report"
+_log: Final = logging.getLogger("rollcall.steps")
 _CELL_BREAKS: Final = str.maketrans({"|": "\\|", "\n": " ", "\r": " "})
 
 
-def show_output(key: str, task: object, run: TaskRun, state: State[Any]) -> None:
-    """Makes the artifacts of a completed step and tells its log the counts."""
+def show_output(name: str, key: str, task: object, run: TaskRun, state: State[Any]) -> None:
+    """Makes the artifacts of a completed step and logs its counts."""
     output = getattr(state.data, "result", state.data)
     inputs = _inputs()
     profile = next((value for value in inputs if isinstance(value, Profile)), None)
     preview = preview_of(output, profile)
-    get_run_logger().info("%s: %s", key, _sentence(preview.facts) or "done")
+    facts = dict(preview.facts)
+    _log.info("%s: %s", name, _sentence(facts) or preview.title, extra={"step": name, "counts": facts})
     described = _description(preview, output, [value for value in inputs if isinstance(value, Output)])
     if preview.rows:
         _create(run, key, "table", orjson.dumps([dict(row) for row in preview.rows]).decode(), described)
     else:
         _create(run, key, "markdown", described, preview.title)
-    if preview.picture:
-        image = base64.b64encode(preview.picture.encode()).decode()
-        _create(run, f"{key}-picture", "image", f"data:image/svg+xml;base64,{image}", f"Picture of {preview.title}")
+    if run.flow_run_id is not None and preview.outcomes:
+        note_outcomes(run.flow_run_id, name, preview.outcomes)
+    picture = preview.picture or (_picture_of_the_way(run) if name == LAST_STEP else "")
+    if picture:
+        image = base64.b64encode(picture.encode()).decode()
+        _create(run, f"{key}-picture", "image", f"data:image/svg+xml;base64,{image}", "Rows by outcome, step by step")
+
+
+def _picture_of_the_way(run: TaskRun) -> str:
+    outcomes = outcomes_by_step(run.flow_run_id) if run.flow_run_id else None
+    return pipeline_picture(outcomes) if outcomes else ""
 
 
 def _create(run: TaskRun, key: str, kind: str, data: str, description: str) -> None:
@@ -54,7 +67,9 @@ def _client() -> SyncPrefectClient:
 
 
 def _description(preview: Preview, output: object, inputs: list[Output]) -> str:
-    came_in = [(seen.title, _sentence(seen.facts)) for seen in map(preview_of, inputs) if seen.facts]
+    # An output without facts tells its story in its text.
+    seen_inputs = map(preview_of, inputs if preview.facts else ())
+    came_in = [(seen.title, _sentence(seen.facts)) for seen in seen_inputs if seen.facts]
     issues = [(count, severity, code, CATALOGUE[code].title) for code, severity, count in issue_counts(output)]
     parts = [
         preview.text,

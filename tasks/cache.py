@@ -23,6 +23,20 @@ class CacheCounts:
     removed: int
     removed_bytes: int
 
+    @property
+    def sentence(self) -> str:
+        """The counts in words: `3 results removed (1.2 MB), 40 kept (16.0 MB)`."""
+        removed = f"{_results(self.removed)} removed ({_megabytes(self.removed_bytes)})"
+        return f"{removed}, {self.kept} kept ({_megabytes(self.kept_bytes)})"
+
+
+def _results(count: int) -> str:
+    return "1 result" if count == 1 else f"{count:,} results"
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1_000_000:,.1f} MB"
+
 
 def clean_cache(settings: Settings, now: datetime | None = None) -> CacheCounts:
     """Removes results that nobody used for `cache_days`, then the longest unused ones above `cache_size_bytes`."""

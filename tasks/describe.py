@@ -1,33 +1,27 @@
 """What a person may see of a step's output: counts, issues by code, and the first rows of harmless columns.
 
-Rows are shown by allow-list, never by deny-list: a column has to bear the name of a variable or field that is known
-to be harmless, and static analysis of the profile must not have found that it flows into a secret. Without a profile
-to analyse, only counts are shown.
+Rows are shown by allow-list, never by deny-list (`tasks.harmless`). Of bytes only facts are shown, of lines that could
+not be read only their number.
 """
 
+from collections.abc import Mapping
 from typing import Final, cast
 
 import polars as pl
 
-from tasks.mapping import mapping_of
-from tasks.names import Names
-from tasks.output import ROW, Modules, Output, Source, Table, Text
-from tasks.preview import Cell, Preview, Previewed
+from tasks.describe_plan import preview_of_plan
+from tasks.harmless import FIELD_KEYS, harmless_columns, harmless_fields
+from tasks.output import ROW, Modules, Output, Source, SourceFacts, Table, Text
+from tasks.plan import Plan
+from tasks.preview import Cell, Preview, Previewed, shown_cell
 from tasks.profile import Profile
+from tasks.records import Records
 from tasks.redact import scrubbed
+from tasks.report import Report
+from tasks.run import Outcome
+from tasks.summary import preview_of_report
 
 FIRST_ROWS: Final = 10
-CELL_CHARACTERS: Final = 60
-
-HARMLESS_VARIABLES: Final = frozenset(
-    (
-        *("displayname", "username", "phone", "givenname", "surname", "email", "organisation", "job"),
-        *("mobile", "homephone", "fax", "roles", "phonemac", "phoneip"),
-    )
-)
-HARMLESS_FIELDS: Final = frozenset(
-    ("003use_bez", "003use_name", "003use_auth_method", "009ext_extension", "016voi_email", "user_roles")
-)
 
 
 def preview_of(output: object, profile: Profile | None = None) -> Preview:
@@ -36,16 +30,22 @@ def preview_of(output: object, profile: Profile | None = None) -> Preview:
         case Previewed():
             return output.preview()
         case Source() | Text():
-            return Preview(type(output).__name__, _file_facts(output) | _row_facts(output))
+            return Preview(type(output).__name__, _file_facts(output.facts, len(output.data)) | row_counts(output))
         case Table():
-            facts = {"kept": output.frame.height, "malformed": output.malformed.height} | _row_facts(output)
-            return Preview("Table", facts, _first_rows(output.frame, _harmless_columns(output, profile)))
+            return _preview_of_table(output, profile)
         case Modules():
-            identity = output.frames.get("identity", pl.DataFrame())
-            facts = {name: frame.height for name, frame in output.frames.items()} | _row_facts(output)
-            return Preview("Modules", facts, _first_rows(identity, _harmless_fields(output, profile)))
+            return _preview_of_modules(output, profile)
+        case Records():
+            return _preview_of_records(output, profile)
+        case Plan():
+            return preview_of_plan(output, profile)
+        case Outcome():
+            facts = {"run": output.run, "status": output.status} | _without_zeroes(output.summary)
+            return Preview("Outcome", facts)
+        case Report():
+            return preview_of_report(output)
         case Output():
-            return Preview(type(output).__name__, _row_facts(output))
+            return Preview(type(output).__name__, row_counts(output))
         case _:
             return Preview(type(output).__name__)
 
@@ -58,33 +58,42 @@ def issue_counts(output: object) -> list[tuple[str, str, int]]:
     return cast("list[tuple[str, str, int]]", counted.rows())
 
 
-def _file_facts(output: Source | Text) -> dict[str, str | int]:
-    facts = {"file": scrubbed(output.facts.name), "bytes": len(output.data), "encoding": output.facts.encoding}
-    return {name: fact for name, fact in facts.items() if fact != ""}
-
-
-def _row_facts(output: Output) -> dict[str, str | int]:
+def row_counts(output: Output) -> dict[str, int]:
+    """How many rows were set aside, by outcome."""
     aside = output.aside.unique(ROW).group_by("outcome").len().sort("outcome")
     return {str(outcome): int(count) for outcome, count in aside.rows()}
 
 
-def _harmless_columns(table: Table, profile: Profile | None) -> frozenset[str]:
-    if profile is None or profile.preview == "counts":
-        return frozenset()
-    secret = {name.casefold() for name in _secret_names(profile, table.facts.header)}
-    return HARMLESS_VARIABLES - secret
+def _preview_of_table(table: Table, profile: Profile | None) -> Preview:
+    outcomes = {"kept": table.frame.height} | row_counts(table)
+    facts = outcomes | {"columns": len(table.facts.header)}
+    rows = _first_rows(table.frame, harmless_columns(profile, table.facts.header))
+    return Preview("Table", facts, rows, outcomes=outcomes)
 
 
-def _harmless_fields(modules: Modules, profile: Profile | None) -> frozenset[str]:
-    if profile is None or profile.preview == "counts":
-        return frozenset()
-    secret = _secret_names(profile, modules.facts.header)
-    fed = mapping_of(profile).structure.field_reads
-    return frozenset(field for field in HARMLESS_FIELDS if not (fed.get(f"identity.{field}") or secret) & secret)
+def _preview_of_modules(modules: Modules, profile: Profile | None) -> Preview:
+    identity = modules.frames.get("identity", pl.DataFrame({ROW: []}, schema={ROW: pl.Int64}))
+    outcomes = {"kept": identity[ROW].n_unique()} | row_counts(modules)
+    facts = {name: frame.height for name, frame in modules.frames.items()} | row_counts(modules)
+    keys = {key for field in harmless_fields(profile, modules.facts.header) for key in FIELD_KEYS[field]}
+    shown = frozenset(key.partition(".")[2] for key in keys if key.startswith("identity."))
+    return Preview("Modules", facts, _first_rows(identity, shown), outcomes=outcomes)
 
 
-def _secret_names(profile: Profile, header: tuple[str, ...]) -> frozenset[str]:
-    return mapping_of(profile).secret_names(Names(header))
+def _preview_of_records(records: Records, profile: Profile | None) -> Preview:
+    outcomes = {"kept": records.users[ROW].n_unique()} | row_counts(records)
+    facts = {"users": records.users.height, "phones": records.phones.height} | row_counts(records)
+    shown = harmless_fields(profile, records.facts.header)
+    return Preview("Records", facts, _first_rows(records.users, shown), outcomes=outcomes)
+
+
+def _file_facts(facts: SourceFacts, size_bytes: int) -> dict[str, str | int]:
+    told = {"file": scrubbed(facts.name), "bytes": size_bytes, "encoding": facts.encoding}
+    return {name: fact for name, fact in told.items() if fact != ""}
+
+
+def _without_zeroes(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
 
 
 def _first_rows(frame: pl.DataFrame, harmless: frozenset[str]) -> list[dict[str, Cell]]:
@@ -92,11 +101,4 @@ def _first_rows(frame: pl.DataFrame, harmless: frozenset[str]) -> list[dict[str,
     if not shown:
         return []
     first = frame.head(FIRST_ROWS).select([ROW, *shown])
-    return [{name: _cell(value) for name, value in row.items()} for row in first.to_dicts()]
-
-
-def _cell(value: object) -> Cell:
-    if value is None or isinstance(value, int):
-        return value
-    text = ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
-    return text if len(text) <= CELL_CHARACTERS else f"{text[: CELL_CHARACTERS - 1]}…"
+    return [{name: shown_cell(value) for name, value in row.items()} for row in first.to_dicts()]

@@ -45,7 +45,7 @@ def make_task(function: Callable[..., Any], conduct: "Conduct", settings: Settin
         persist_result=conduct.cached,
         result_serializer=SealedSerializer(),
         cache_result_in_memory=False,
-        on_completion=[functools.partial(show_output, conduct.artifact_key)],
+        on_completion=[functools.partial(show_output, recipe.name, conduct.artifact_key)],
     )
     # Prefect accepts only blocks that its server knows; a shelf belongs to this machine's settings.
     made.result_storage = ResultStorage.of(result_shelf(settings)) if conduct.cached else None

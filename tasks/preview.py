@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, cast, runtime_checkable
 
 Cell = str | int | None
+
+CELL_CHARACTERS: Final = 60
 
 
 @dataclass(frozen=True)
 class Preview:
     """What is shown of one output: no secret, and no cell that could hold one.
 
-    `facts` are counts and short texts, `rows` a table of cells, `text` is Markdown, `picture` is SVG.
+    `facts` are counts and short texts, `rows` a table of cells, `text` is Markdown, `picture` is SVG. `outcomes` tells
+    what became of every row of the file up to here, for the picture of the whole way.
     """
 
     title: str
@@ -19,6 +22,7 @@ class Preview:
     rows: Sequence[Mapping[str, Cell]] = ()
     text: str = ""
     picture: str = ""
+    outcomes: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @runtime_checkable
@@ -28,3 +32,11 @@ class Previewed(Protocol):
     def preview(self) -> Preview:
         """What is shown of this output."""
         ...
+
+
+def shown_cell(value: object) -> Cell:
+    """A cell as a table shows it: lists joined, long texts shortened."""
+    if value is None or isinstance(value, int):
+        return value
+    text = ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
+    return text if len(text) <= CELL_CHARACTERS else f"{text[: CELL_CHARACTERS - 1]}…"

@@ -1,4 +1,5 @@
 import base64
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import polars as pl
@@ -8,9 +9,12 @@ from tasks.describe import issue_counts, preview_of
 from tasks.issue import Issue, issue_frame
 from tasks.output import Modules, Output, Source, SourceFacts, Table
 from tasks.picture import pipeline_picture
+from tasks.plan import Plan, empty_summary
 from tasks.preview import Preview
 from tasks.profile import Profile
 from tasks.progress import progress
+from tasks.report import Report
+from tasks.run import Outcome
 
 FACTS = SourceFacts(header=("username", "job", "Kennwort"))
 STRUCTURE = '{"identity": [{"003use_name": "{{{username}}}", "003use_bez": "{{{job}}}", "003use_pw": "{{{%s}}}"}]}'
@@ -45,7 +49,7 @@ def test_without_analysis_or_on_request_only_counts_are_shown(analysed: Profile 
     preview = preview_of(TABLE, analysed)
 
     assert preview.rows == []
-    assert preview.facts == {"kept": 1, "malformed": 0}
+    assert preview.facts == {"kept": 1, "columns": 3}
 
 
 def test_rows_set_aside_are_counted_by_outcome_and_once() -> None:
@@ -73,6 +77,90 @@ def test_an_output_may_say_itself_what_is_shown() -> None:
             return Preview("Plan", {"create": 2})
 
     assert preview_of(Told()) == Preview("Plan", {"create": 2})
+
+
+PLAN = Plan(
+    profile="staff",
+    mode="sync",
+    changes=pl.DataFrame(
+        {
+            "action": ["update"],
+            "login": ["mmuster"],
+            "row": [2],
+            "fields": ['{"display_name":["Max","Max Muster"],"phonebook.2.notes":[null,"CANARY"],"pin":[null,"•••"]}'],
+        }
+    ),
+    phones=pl.DataFrame(),
+    facts=FACTS,
+    summary=empty_summary() | {"update": 1, "unchanged": 3, "filtered": 2},
+)
+PHONES = pl.DataFrame(
+    {
+        "action": ["move", "release", "assign"],
+        "login": ["mmuster", "erika", "mmuster"],
+        "kind": ["ip_phone", "ip_phone", "softphone"],
+        "mac": ["000413a3016f", "000413000001", None],
+        "before": ["erika", "erika", None],
+    }
+)
+
+
+def test_a_plan_is_shown_change_by_change_with_secrets_masked() -> None:
+    preview = preview_of(PLAN, printing_notes("{{{job}}}"))
+
+    changes = "display_name Max → Max Muster; phonebook.2.notes CANARY; pin •••"
+    assert preview.rows == [{"action": "update", "login": "mmuster", "row": 2, "changes": changes}]
+    assert preview.outcomes == {"update": 1, "unchanged": 3, "filtered": 2}
+
+
+@pytest.mark.parametrize("printed", ["{{{Kennwort}}}", "{{{KENNWORT}}}", "{{#if Kennwort}}x{{/if}}"])
+def test_a_field_that_prints_a_secret_is_masked_in_the_plan(printed: str) -> None:
+    (change,) = preview_of(PLAN, printing_notes(printed)).rows
+
+    assert change["changes"] == "display_name Max → Max Muster; phonebook.2.notes •••; pin •••"
+
+
+def test_phones_are_shown_with_the_person_before_and_after() -> None:
+    preview = preview_of(replace(PLAN, phones=PHONES, checksum="c1"), printing_notes("{{{job}}}"))
+
+    assert [tuple(row.values()) for row in preview.rows] == [
+        ("move", "mmuster", "000413a3016f", "erika", "mmuster"),
+        ("release", "erika", "000413000001", "erika", None),
+        ("assign", "mmuster", "softphone", None, "mmuster"),
+    ]
+    assert preview.facts["phones to move"] == 1
+
+
+def test_without_a_profile_a_plan_is_counted_only() -> None:
+    assert preview_of(PLAN).rows == ()
+    assert preview_of(replace(PLAN, phones=PHONES, checksum="c1")).rows == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "expected"),
+    [
+        ({}, "applied", ["The phone system is now as the file says.", "| 1 | changed |", "`rollcall undo r1`"]),
+        ({}, "nothing", ["Nothing was written."]),
+        ({"held": "Too many.", "checksum": "c1"}, "held", ["Held, nothing was written. Too many.", "--approve c1`"]),
+        ({"mode": "undo"}, "applied", ["Users.csv, profile staff"]),
+    ],
+)
+def test_the_summary_says_what_happened_and_what_to_do_next(
+    changed: dict[str, str], status: str, expected: list[str]
+) -> None:
+    plan = replace(PLAN, facts=SourceFacts(name="users.csv"), **changed)
+    outcome = Outcome(run="r1", status=status, finished="")
+
+    text = preview_of(Report(plan=plan, outcome=outcome)).text
+
+    assert [part for part in expected if part not in text] == []
+
+
+def printing_notes(source: str) -> Profile:
+    """A profile that prints something into the notes of the phonebook."""
+    entry = f'"post": {{"phonebook": [{{"028pho_notes": "{source}"}}]}}'
+    names = '"003use_name": "{{{username}}}", "003use_bez": "{{{username}}}", "003use_pw": "{{{Kennwort}}}"'
+    return Profile(title="Users", structure=f'{{"identity": [{{{names}, {entry}}}]}}')
 
 
 def test_issues_are_counted_by_code() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.keyring import Keyring
@@ -98,6 +98,7 @@ def test_an_argument_that_no_key_can_cover_is_named() -> None:
         key(store=object())
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), max_size=5), st.lists(st.text(), max_size=5))
 def test_different_columns_have_different_keys(one: list[str], other: list[str]) -> None:
     tables = [Table(frame=pl.DataFrame({"a": cells}, schema={"a": pl.String}), facts=FACTS) for cells in (one, other)]

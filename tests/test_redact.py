@@ -139,4 +139,5 @@ def test_every_handler_of_prefects_logging_carries_the_filter_and_nothing_else_d
 
     assert all(handler.pop("filters") == ["redact"] for handler in ours["handlers"].values())
     assert ours.pop("filters") == {"redact": {"()": "tasks.redact.RedactFilter"}}
+    assert ours["loggers"].pop("rollcall") == {"level": "${PREFECT_LOGGING_LEVEL}"}
     assert ours == theirs

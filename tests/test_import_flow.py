@@ -1,0 +1,134 @@
+"""The real import as a flow on a real server: what a second run is spared, and what a person sees of each run."""
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import PrefectServer
+from flow_runs import FlowRun
+from import_runs import run_import_flow, write_profile
+
+from tests.world import SEED
+
+INTAKE = ("fetch", "decode", "parse", "prefilter", "map-variables", "render-structure", "validate")
+PLANNING = ("reconcile", "assign-phones")
+ENDING = ("apply", "report")
+ARTIFACTS = [f"{at:02}-{name}" for at, name in enumerate((*INTAKE, *PLANNING, *ENDING), start=1)]
+
+
+def import_seed(place: Path, changes: dict[str, str] | None = None) -> FlowRun:
+    return run_import_flow(write_profile(place, changes), SEED)
+
+
+def named(run: FlowRun, state: str) -> set[str]:
+    return {name for name, found in run.states().items() if found == state}
+
+
+def test_every_task_bears_its_name_and_the_second_run_is_served_from_the_cache(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path
+) -> None:
+    first, second, third = (import_seed(tmp_path) for _ in range(3))
+
+    assert named(first, "Completed") == {*INTAKE, *PLANNING, *ENDING}
+    assert named(second, "Cached") >= set(INTAKE)
+    assert named(third, "Cached") == {*INTAKE, *PLANNING}
+    assert named(third, "Completed") == set(ENDING)
+    assert third.output.outcome.status == "nothing"
+
+
+def test_a_changed_structure_runs_render_structure_and_what_follows(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path
+) -> None:
+    import_seed(tmp_path)
+
+    again = import_seed(tmp_path, {'"{{{job}}}"': '"{{{job}}}!"'})
+
+    assert named(again, "Cached") == set(INTAKE[:5])
+    assert named(again, "Completed") == {*INTAKE[5:], *PLANNING, *ENDING}
+    assert again.output.plan.summary["update"] == 1
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def replace_by_a_foreign_one(path: Path) -> None:
+    path.write_bytes(b"PAR1 of somebody else")
+
+
+@pytest.mark.parametrize("harm", [damage, delete, replace_by_a_foreign_one], ids=lambda harm: harm.__name__)
+def test_a_result_that_is_not_whole_is_made_again_and_the_run_succeeds(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    import_seed(tmp_path)
+    import_seed(tmp_path)
+    for path in (rollcall_home / "results").iterdir():
+        harm(path)
+
+    healed = import_seed(tmp_path)
+
+    assert named(healed, "Completed") == {*INTAKE, *PLANNING, *ENDING}
+    assert healed.output.outcome.status == "nothing"
+    assert named(import_seed(tmp_path), "Cached") == {*INTAKE, *PLANNING}
+
+
+def test_every_step_shows_what_it_made_on_a_cache_hit_too(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path
+) -> None:
+    first, second = (import_seed(tmp_path).artifacts() for _ in range(2))
+
+    assert sorted(first) == sorted(second) == sorted([*ARTIFACTS, "11-report-picture"])
+    assert json.loads(second["03-parse"].data)[0]["username"] == "mmuster"
+    assert json.loads(second["07-validate"].data)[0]["extension"] == "345"
+
+
+def test_the_plan_is_a_table_with_secrets_masked(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path
+) -> None:
+    (change,) = json.loads(import_seed(tmp_path).artifacts()["08-reconcile"].data)
+
+    assert (change["action"], change["login"], change["row"]) == ("create", "mmuster", 2)
+    assert "phonebook.notes Sales Director" in change["changes"]
+    assert "password •••" in change["changes"]
+
+
+def test_the_last_artifact_is_a_summary_with_a_picture_of_the_way(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path
+) -> None:
+    done = import_seed(tmp_path)
+
+    artifacts = done.artifacts()
+
+    assert "| 1 | new in the phone system |" in artifacts["11-report"].data
+    assert f"`rollcall undo {done.output.outcome.run}`" in artifacts["11-report"].data
+    kind, _, picture = artifacts["11-report-picture"].data.partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert "assign-phones: 1 create" in base64.b64decode(picture).decode()
+
+
+def test_the_run_is_named_by_profile_mode_and_file_and_logs_the_counts_of_each_step(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path
+) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+
+    done = import_seed(tmp_path)
+    done.states()
+    prefect_server.settle()
+
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(done.id)
+        logs = client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[done.id])), limit=200)
+    said = [log.message for log in logs if log.name.startswith("rollcall")]
+    assert run.name == "import staff (sync) from users.csv"
+    assert "prefilter: 1 kept, 11 columns" in said
+    assert "report: Done: 1 create, 0 update, 0 remove, 0 unchanged." in said
+    assert any(text.startswith("cache: 0 results removed") for text in said)
