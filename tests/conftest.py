@@ -4,6 +4,7 @@ Prefect reads its environment when it is imported, whichever test imports it fir
 server are settled here, and no test ever touches the home of the person who runs it.
 """
 
+import gc
 import os
 import shutil
 import socket
@@ -86,6 +87,8 @@ def prefect_server(migrated_database: Path) -> Iterator[PrefectServer]:
             with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
                 yield PrefectServer(api_url, home)
                 _stop_sending()
+                # Connections that Prefect left open go now, while the filter above holds.
+                gc.collect()
         finally:
             server.terminate()
 
