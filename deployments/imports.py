@@ -78,6 +78,11 @@ def undo_run(run: str, settings: Settings, approve: str | None = None) -> Report
     Raises: WrongUseError when there is nothing to take back.
     """
     simulate_undo(run, settings)
+    return run_undo_flow(UndoRequest(run=run, approve=approve))
+
+
+def run_undo_flow(request: UndoRequest) -> Report:
+    """As `undo_run`, for a request that is already made."""
     from flows.undo_import import undo_import
 
-    return asyncio.run(undo_import(UndoRequest(run=run, approve=approve)))
+    return asyncio.run(undo_import(request))

@@ -57,6 +57,9 @@ class UndoRequest(BaseModel):
 
     run: str = Field(title="Run", description="id of the applied run that is taken back")
     approve: str | None = Field(default=None, title="Approve", description="checksum of the held undo that may pass")
+    actor: str | None = Field(
+        default=None, title="Actor", description="who asks for it; by default whose process it is"
+    )
 
     @property
     def speaking_name(self) -> str:
@@ -181,7 +184,7 @@ def open_undo(request: UndoRequest, settings: Settings | None = None) -> UndoJob
         profile=target["profile"] if target else "",
         mode="undo",
         started=now(),
-        actor=_actor(),
+        actor=request.actor or _actor(),
         version=version("rollcall"),
         undoes=request.run,
     )

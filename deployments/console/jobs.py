@@ -11,7 +11,8 @@ import re
 import secrets
 import shutil
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
@@ -22,11 +23,10 @@ from typing import Any, Final, Literal
 from deployments.console.sealed_file import SealedFile
 from tasks.keyring import Keyring
 
-Kind = Literal["simulate", "import", "undo-plan", "undo"]
+Kind = Literal["simulate", "import", "simulate-undo", "undo"]
 Status = Literal["waiting", "running", "done", "failed"]
 
 KEPT_SECONDS: Final = 24 * 3600
-WORKERS: Final = 2
 _ID: Final = re.compile(r"[0-9a-z-]{10,40}")
 
 
@@ -48,6 +48,7 @@ class Job:
     of: str = ""
     expected: str = ""
     approve: str = ""
+    undoes: str = ""
     run: str = ""
     flow_run: str = ""
     headline: str = ""
@@ -134,51 +135,53 @@ class Jobs:
 
 
 class Desk:
-    """Hands jobs to worker processes, which stay warm; a worker that dies takes only its own job along."""
+    """Hands jobs to two worker processes that stay warm: one makes plans, the other runs flows.
+
+    So a plan never waits for an import. A worker that dies takes only its own job along.
+    """
 
     def __init__(self, jobs: Jobs) -> None:
         self.jobs = jobs
-        self._pool: ProcessPoolExecutor | None = None
+        self._pools: dict[bool, ProcessPoolExecutor] = {}
         self._lock = Lock()
 
     def warm(self) -> None:
-        """Starts a worker before the first job needs it."""
+        """Starts the workers before their first job."""
         from deployments.console.work import warm_up
 
-        self._submit(warm_up)
+        for flows in (False, True):
+            self._submit(flows, warm_up, flows)
 
-    def hand_over(self, job: Job) -> Job:
+    def hand_over(self, job: Job) -> None:
         """Begins the job in a worker."""
         from deployments.console.work import perform
 
         self.jobs.sweep(time.time())
-        future = self._submit(perform, job.id)
 
-        def note_death(done: Any) -> None:
+        def note_death(done: Future[None]) -> None:
             now = self.jobs.read(job.id)
-            if done.exception() is not None and now is not None and not now.over:
-                message = "The worker ended before the work did. Nothing was written. Try again."
+            if (done.cancelled() or done.exception() is not None) and now is not None and not now.over:
+                message = "The worker ended before the work did. Look at the history, and try again."
                 self.jobs.write(replace(now, status="failed", error=("worker-died", message), finished=time.time()))
 
-        future.add_done_callback(note_death)
-        return job
+        self._submit(job.kind in {"import", "undo"}, perform, job.id).add_done_callback(note_death)
 
     def close(self) -> None:
-        """Ends the workers."""
+        """Ends the workers once they have done what they are doing."""
         with self._lock:
-            if self._pool is not None:
-                self._pool.shutdown(wait=False, cancel_futures=True)
-                self._pool = None
+            for pool in self._pools.values():
+                pool.shutdown(wait=False, cancel_futures=True)
+            self._pools.clear()
 
-    def _submit(self, work: Any, *arguments: str) -> Any:
+    def _submit(self, flows: bool, work: Callable[..., None], *arguments: Any) -> Future[None]:
         with self._lock:
             try:
-                return self._workers().submit(work, *arguments)
+                return self._workers(flows).submit(work, *arguments)
             except BrokenProcessPool:
-                self._pool = None
-                return self._workers().submit(work, *arguments)
+                del self._pools[flows]
+                return self._workers(flows).submit(work, *arguments)
 
-    def _workers(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"))
-        return self._pool
+    def _workers(self, flows: bool) -> ProcessPoolExecutor:
+        if flows not in self._pools:
+            self._pools[flows] = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        return self._pools[flows]

@@ -35,7 +35,7 @@ def show_run(request: Request, visitor: Viewer, run_id: str) -> Response:
         found = (page_of_issues if show == "issues" else page_of_changes)(connection, run_id, cut)
     rows = found.rows
     if show != "issues":
-        rows = [{**row, "fields": json.loads(row["fields"]), "phones": json.loads(row["phones"])} for row in rows]
+        rows = [{**row, "fields": json.loads(row["fields"])} for row in rows]
     run = {**run, "summary": json.loads(run["summary"]), "source": json.loads(run["source"])}
     job = next((job for job in visitor.site.jobs.all() if job.run == run_id), None)
     values = {"run": run, "counts": counts, "rows": rows, "show": show, "job": job}

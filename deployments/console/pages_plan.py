@@ -1,6 +1,7 @@
 """Plans: upload and simulate, watch, look, decide; and the import that applies exactly what was seen."""
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,9 +14,21 @@ from deployments.console.jobs import Job
 from deployments.console.receive import Received, receive_form
 from deployments.console.refusal import RefusalError
 from deployments.console.sealed_file import SealedFile, SealedWriter
-from deployments.console.web import CheckedForm, Operator, Viewer, Visitor, cut_of, go, page, pager, require_token
+from deployments.console.web import (
+    Admin,
+    CheckedForm,
+    Operator,
+    Viewer,
+    Visitor,
+    cut_of,
+    go,
+    page,
+    pager,
+    require_token,
+)
 from tasks.profile_file import find_profile, load_profile, profile_files
 from tasks.step import ORDER
+from tasks.store.runs import find_run
 
 router = APIRouter()
 
@@ -65,7 +78,7 @@ async def receive_upload(request: Request, visitor: Visitor, job: Job) -> Receiv
 def show_plan(request: Request, visitor: Viewer, job_id: str) -> Response:
     """The plan; its progress as long as it is made."""
     job = _job(visitor, job_id)
-    if job.kind == "import" and job.status == "done" and job.run:
+    if job.kind in {"import", "undo"} and job.status == "done" and job.run:
         return go(f"/runs/{job.run}")
     plan = visitor.site.plans.of(job_id) if job.status == "done" else None
     if plan is None:
@@ -76,7 +89,7 @@ def show_plan(request: Request, visitor: Viewer, job_id: str) -> Response:
     found = pages[show](cut)
     values = {"job": job, "plan": plan, "head": plan.head, "show": show, "rows": found.rows}
     has_failed = (visitor.site.jobs.place(job_id) / "failed").is_file()
-    can_import = not job.file or visitor.site.jobs.upload_path(job_id).is_file()
+    can_import = job.undoes == "" and (not job.file or visitor.site.jobs.upload_path(job_id).is_file())
     return page(
         request,
         visitor,
@@ -118,6 +131,36 @@ def import_plan(visitor: Operator, job_id: str, form: CheckedForm) -> Response:
     return go(f"/plans/{made.id}")
 
 
+@router.post("/runs/{run_id}/undo")
+def look_at_undo(visitor: Admin, run_id: str, form: CheckedForm) -> Response:
+    """Has the plan of an undo made; nothing is written."""
+    del form
+    site = visitor.site
+    with site.store.open() as connection:
+        run = find_run(connection, run_id)
+    if run is None:
+        raise RefusalError(404, "There is no such run. The history lists them all.")
+    made = site.jobs.new("simulate-undo", str(run["profile"]), _name(visitor), undoes=run_id)
+    visitor.note("simulate-undo", run_id)
+    site.desk.hand_over(made)
+    return go(f"/plans/{made.id}")
+
+
+@router.post("/plans/{job_id}/undo")
+def undo(visitor: Admin, job_id: str, form: CheckedForm) -> Response:
+    """Takes a run back, exactly as its plan was seen."""
+    job, site = _job(visitor, job_id), visitor.site
+    plan = site.plans.of(job_id)
+    if plan is None or job.kind != "simulate-undo":
+        raise RefusalError(409, "This plan is not there any more. Simulate again.")
+    if form["approve"] != plan.head["checksum"]:
+        raise RefusalError(409, "A brake holds this plan. Look at it, and approve it there.")
+    made = site.jobs.new("undo", job.profile, _name(visitor), undoes=job.undoes, of=job.id, approve=form["approve"])
+    visitor.note("undo", job.undoes)
+    site.desk.hand_over(made)
+    return go(f"/plans/{made.id}")
+
+
 @router.post("/plans/{job_id}/again")
 def simulate_again(visitor: Operator, job_id: str, form: CheckedForm) -> Response:
     """Makes the plan anew from the same file."""
@@ -126,7 +169,9 @@ def simulate_again(visitor: Operator, job_id: str, form: CheckedForm) -> Respons
     source = site.jobs.upload_path(job.of or job.id)
     if job.file and not source.is_file():
         raise RefusalError(409, "The file is not kept any more. Upload it again.")
-    made = site.jobs.new("simulate", job.profile, _name(visitor), file=job.file, size_bytes=job.size_bytes)
+    kind = "simulate-undo" if job.undoes else "simulate"
+    facts = {"file": job.file, "size_bytes": job.size_bytes, "undoes": job.undoes}
+    made = site.jobs.new(kind, job.profile, _name(visitor), **facts)
     if job.file:
         site.jobs.upload_path(made.id).hardlink_to(source)
     visitor.note("simulate", f"{job.profile} {made.id}")
@@ -151,7 +196,7 @@ def download_plan(visitor: Viewer, job_id: str) -> Response:
     if plan is None:
         raise RefusalError(404, "This plan is not there any more. Simulate again.")
     content = json.dumps(plan.document(job.profile), ensure_ascii=False, indent=2)
-    return Response(content, media_type="application/json", headers=_attachment(f"{job.profile}-plan.json"))
+    return Response(content, media_type="application/json", headers=_attachment(job.profile, "plan.json"))
 
 
 @router.get("/plans/{job_id}/failed.csv")
@@ -164,7 +209,7 @@ def download_failed_rows(visitor: Operator, job_id: str) -> Response:
     visitor.note("failed-rows", f"{job.profile} {job_id}")
     content = SealedFile(path, "failed", site.jobs.keyring).open("rb")
     return StreamingResponse(
-        content, media_type="text/csv; charset=utf-8", headers=_attachment(f"{job.profile}-failed.csv")
+        content, media_type="text/csv; charset=utf-8", headers=_attachment(job.profile, "failed.csv")
     )
 
 
@@ -187,7 +232,12 @@ def _job(visitor: Visitor, job_id: str) -> Job:
 def _steps(job: Job) -> list[tuple[str, float | None]]:
     """Every step of the work with the time at which it began; None for what is still to come."""
     begun = dict(job.steps)
-    order = [name for name in ORDER if job.kind == "import" or name != "apply"]
+    order = {
+        "import": ORDER,
+        "simulate": tuple(name for name in ORDER if name not in {"apply"}),
+        "undo": ("apply", "report"),
+        "simulate-undo": (),
+    }[job.kind]
     return [(name, begun.get(name)) for name in order]
 
 
@@ -195,5 +245,6 @@ def _name(visitor: Visitor) -> str:
     return visitor.person.name if visitor.person else ""
 
 
-def _attachment(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="{name}"'}
+def _attachment(profile: str, name: str) -> dict[str, str]:
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", profile)
+    return {"Content-Disposition": f'attachment; filename="{plain}-{name}"'}

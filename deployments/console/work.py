@@ -1,21 +1,22 @@
 """What a worker process of the console does: one job at a time, its progress written as it goes."""
 
-import csv
-import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from typing import Any, Final
 
 import polars as pl
 
 from deployments.console.jobs import Job, Jobs
 from deployments.console.sealed_file import SealedWriter
-from deployments.imports import request_for, run_flow
+from deployments.imports import request_for, run_flow, run_undo_flow, simulate_undo
 from flows.order import as_function, simulate_import, watcher
-from flows.request import open_job
+from flows.request import UndoRequest, open_job
 from tasks.errors import RollcallError
-from tasks.output import LINE, ROW, Table
+from tasks.failed_rows import failed_rows_csv
+from tasks.output import Table
 from tasks.profile import Profile
 from tasks.redact import safe
 from tasks.report import Report
@@ -27,11 +28,15 @@ from tasks.store.store import open_store
 PLAN_NAME: Final = "plan"
 
 
-def warm_up() -> None:
-    """Imports what the first job would wait for."""
-    import flows.import_users
+def warm_up(flows: bool) -> None:
+    """Loads what the first job would wait for; where flows run, the server that records them as well."""
+    if not flows:
+        return
+    import_module("flows.import_users")
+    from prefect.client.orchestration import get_client
 
-    del flows.import_users
+    with get_client(sync_client=True) as client:
+        client.hello()
 
 
 def perform(job_id: str) -> None:
@@ -65,17 +70,33 @@ def _import(job: Job, jobs: Jobs, settings: Settings) -> Job:
     request = request_for(job.profile, jobs.upload(job), settings).model_copy(
         update={"expected": job.expected or None, "approve": job.approve or None, "actor": job.actor}
     )
-    token = watcher.set(watched.tell_flow)
-    try:
+    with watched.flow():
         report = run_flow(request)
-    finally:
-        watcher.reset(token)
     if report.outcome is not None and report.outcome.applied and job.of:
         jobs.upload_path(job.of).unlink(missing_ok=True)
     return _told(watched.job, report)
 
 
-_KINDS: Final[dict[str, Callable[[Job, Jobs, Settings], Job]]] = {"simulate": _simulate, "import": _import}
+def _simulate_undo(job: Job, jobs: Jobs, settings: Settings) -> Job:
+    report = simulate_undo(job.undoes, settings)
+    keep_plan(report, job.id, jobs)
+    return _told(job, report)
+
+
+def _undo(job: Job, jobs: Jobs, settings: Settings) -> Job:
+    del settings
+    watched = _Watched(job, jobs)
+    with watched.flow():
+        report = run_undo_flow(UndoRequest(run=job.undoes, approve=job.approve, actor=job.actor))
+    return _told(watched.job, report)
+
+
+_KINDS: Final[dict[str, Callable[[Job, Jobs, Settings], Job]]] = {
+    "simulate": _simulate,
+    "import": _import,
+    "simulate-undo": _simulate_undo,
+    "undo": _undo,
+}
 
 
 class _Watched:
@@ -88,6 +109,15 @@ class _Watched:
 
     def tell(self, step: str) -> None:
         self.job = self.jobs.write(replace(self.job, steps=[*self.job.steps, (step, time.time())]))
+
+    @contextmanager
+    def flow(self) -> Generator[None]:
+        """Hears of the steps of the flow that runs inside."""
+        token = watcher.set(self.tell_flow)
+        try:
+            yield
+        finally:
+            watcher.reset(token)
 
     def tell_flow(self, step: str) -> None:
         if not self.job.flow_run:
@@ -140,42 +170,5 @@ def _told(job: Job, report: Report) -> Job:
 
 def _keep_failed_rows(table: Table, report: Report, profile: Profile, jobs: Jobs, job_id: str) -> None:
     writer = SealedWriter(jobs.place(job_id) / "failed", jobs.keyring)
-    writer.write(failed_rows(table, report.plan.issues, profile).encode())
+    writer.write(failed_rows_csv(table, report.plan.issues, profile))
     writer.close()
-
-
-def failed_rows(table: Table, issues: pl.DataFrame, profile: Profile) -> str:
-    """The rows with errors as CSV of the profile's dialect, with `row`, `code`, `message` at the end, ready to mend."""
-    said = (
-        issues.filter((pl.col("severity") == "error") & pl.col("row").is_not_null())
-        .group_by("row")
-        .agg(pl.col("code").unique(maintain_order=True).str.join(" "), pl.col("message").str.join(" "))
-        .sort("row")
-    )
-    rows = said.join(table.frame.drop(LINE), left_on="row", right_on=ROW, how="inner", maintain_order="left")
-    raw = said.join(table.malformed.drop(LINE), left_on="row", right_on=ROW, how="inner", maintain_order="left")
-    header = list(table.facts.header)
-    dialect = _dialect(profile)
-    lines = [(row["row"], [row[name] for name in header], row) for row in rows.to_dicts()]
-    lines += [(row["row"], _cells(row["raw"], len(header), dialect), row) for row in raw.to_dicts()]
-    out = io.StringIO()
-    writer = csv.writer(out, **dialect, lineterminator="\n")
-    writer.writerow([*header, "row", "code", "message"])
-    for _, cells, row in sorted(lines, key=lambda line: line[0]):
-        writer.writerow([*cells, row["row"], row["code"], row["message"]])
-    return out.getvalue()
-
-
-def _dialect(profile: Profile) -> dict[str, Any]:
-    delimiter = "," if profile.delimiter == "auto" else profile.delimiter
-    enclosure = '"' if profile.enclosure in {"auto", "none"} else profile.enclosure
-    return {"delimiter": delimiter, "quotechar": enclosure, "quoting": csv.QUOTE_ALL}
-
-
-def _cells(raw: str, count: int, dialect: dict[str, Any]) -> list[str]:
-    """A malformed line as so many cells as the header has; what is too much stays visible in the last one."""
-    reader = csv.reader(io.StringIO(raw.rstrip("\r\n")), delimiter=dialect["delimiter"], quotechar=dialect["quotechar"])
-    cells = next(iter(reader), [])
-    if len(cells) > count:
-        cells = [*cells[: count - 1], dialect["delimiter"].join(cells[count - 1 :])]
-    return cells + [""] * (count - len(cells))

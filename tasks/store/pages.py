@@ -1,7 +1,7 @@
 """What the phone system holds, a page at a time: searched, counted and cut by the database; no secret is read here."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -11,13 +11,19 @@ from tasks.store.tables import (
     devices,
     extensions,
     import_records,
+    phonebook,
+    roles,
     run_changes,
     run_issues,
+    run_phones,
     runs,
+    user_roles,
     users,
     voicemail_boxes,
 )
+from tasks.user import PHONEBOOK_FIELDS, ROLE_OF_EVERYONE
 
+_ENTRY: Final = tuple(field.column for field in PHONEBOOK_FIELDS)
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}([:. -]?[0-9A-Fa-f]{2}){2,5}")
 
 
@@ -39,9 +45,11 @@ class Page:
     total: int
 
 
-def page_of_users(connection: Connection, cut: Cut) -> Page:
-    """Users by login, found by a part of login, name, extension or e-mail address."""
-    found = _holds(cut.search, users.c.login, users.c.display_name, extensions.c.number, voicemail_boxes.c.email)
+def page_of_users(connection: Connection, cut: Cut, also: Any = None) -> Page:
+    """Users by login, found by a part of login, name, extension or e-mail address; `also` is one more condition."""
+    found = (sa.true() if also is None else also) & _holds(
+        cut.search, users.c.login, users.c.display_name, extensions.c.number, voicemail_boxes.c.email
+    )
     select = (
         sa.select(
             users.c.login,
@@ -88,8 +96,16 @@ def page_of_changes(connection: Connection, run_id: str, cut: Cut) -> Page:
     found = (changes.run_id == run_id) & _holds(cut.search, changes.login, changes.fields)
     if cut.only:
         found = found & (changes.action == cut.only)
-    columns = (changes.position, changes.action, changes.login, changes.row, changes.fields, changes.phones)
-    return _counted(connection, sa.select(*columns).where(found).order_by(changes.position), cut)
+    columns = (changes.position, changes.action, changes.login, changes.row, changes.fields)
+    page = _counted(connection, sa.select(*columns).where(found).order_by(changes.position), cut)
+    logins = [row["login"] for row in page.rows]
+    phones = sa.select(
+        run_phones.c.login, run_phones.c.action, run_phones.c.kind, run_phones.c.mac, run_phones.c.before
+    )
+    phones = phones.where((run_phones.c.run_id == run_id) & run_phones.c.login.in_(logins))
+    moved = connection.read(phones.order_by(run_phones.c.position)).to_dicts() if logins else []
+    rows = [{**row, "phones": [phone for phone in moved if phone["login"] == row["login"]]} for row in page.rows]
+    return Page(rows, page.total)
 
 
 def page_of_issues(connection: Connection, run_id: str, cut: Cut) -> Page:
@@ -152,10 +168,18 @@ def _page(connection: Connection, select: Any, counted: Any, cut: Cut) -> Page:
 
 
 def one_user(connection: Connection, login: str) -> dict[str, Any] | None:
-    """A user with extension, roles, phonebook and devices; None where there is none."""
-    from tasks.store.views import list_users
-
-    page = page_of_users(connection, replace(Cut(), search=login, limit=1000))
-    if not any(row["login"] == login for row in page.rows):
+    """A user as `users --json` prints one, read alone; None where there is none."""
+    person = connection.read(sa.select(users.c.id).where(users.c.login == login))
+    if person.is_empty():
         return None
-    return next((user for user in list_users(connection) if user["login"] == login), None)
+    user_id = int(person["id"][0])
+    found = page_of_users(connection, Cut(), users.c.id == user_id).rows[0]
+    entries = sa.select(*(phonebook.c[name] for name in _ENTRY)).where(phonebook.c.user_id == user_id)
+    owned = sa.select(devices.c.kind, devices.c.mac, devices.c.ip, devices.c.name).where(devices.c.user_id == user_id)
+    named = sa.select(roles.c.name).join(user_roles, roles.c.id == user_roles.c.role_id)
+    return {
+        **found,
+        "roles": [ROLE_OF_EVERYONE, *connection.read(named.where(user_roles.c.user_id == user_id))["name"].to_list()],
+        "phonebook": connection.read(entries.order_by(phonebook.c.position)).to_dicts(),
+        "devices": connection.read(owned.order_by(devices.c.kind, devices.c.mac)).to_dicts(),
+    }
