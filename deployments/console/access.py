@@ -17,7 +17,7 @@ from tasks.errors import WrongUseError
 from tasks.settings import Settings
 
 NAME: Final = re.compile(r"[A-Za-z0-9._@+-]{1,80}")
-NO_PASSWORD: Final = "-"
+NO_PASSWORD: Final = "-"  # noqa: S105 - the mark for having none
 
 
 class Role(IntEnum):
@@ -140,7 +140,8 @@ def access_for(
         raise WrongUseError(
             "console-open",
             f"{host} can be reached by others, and nobody could be asked who he is. Add a person first: "
-            "rollcall console --add-user NAME --role admin. Or name a proxy: --proxy-header X-Remote-User --proxy 10.0.0.5.",
+            "rollcall console --add-user NAME --role admin. "
+            "Or name a proxy: --proxy-header X-Remote-User --proxy 10.0.0.5.",
         )
     loopback = frozenset({"localhost", "127.0.0.1", "[::1]", host})
     return Access(file=file, local=Person(local or "local", Role.ADMIN), hosts=loopback)

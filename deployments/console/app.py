@@ -1,6 +1,6 @@
 """The console as an ASGI application: its pages, its headers, and what a person sees when something is refused."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -27,7 +27,7 @@ def create_app(settings: Settings, access: Access, *, upload_limit_bytes: int = 
     site = open_site(settings, access, upload_limit_bytes)
 
     @asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
+    async def life(app: FastAPI) -> AsyncGenerator[None]:
         site.desk.warm()
         yield
         site.desk.close()

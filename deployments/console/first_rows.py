@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from deployments.console.shown import CELL_CHARACTERS
 from tasks.decode import decode_text
 from tasks.errors import RollcallError
 from tasks.keyring import Keyring
@@ -108,7 +109,9 @@ def _structure(table: Table, profile: Profile) -> FirstRows:
     records: dict[int, dict[str, Any]] = {}
     for module, frame in modules.frames.items():
         for row in frame.to_dicts():
-            fields = {name: value for name, value in row.items() if not name.startswith("#") and value is not None}
+            fields = {
+                name: _cut(value) for name, value in row.items() if not name.startswith("#") and value is not None
+            }
             shown = _without_secrets(fields, module, mapping, secret)
             records.setdefault(row[ROW], {}).setdefault(module, []).append(shown)
     rendered = [(row, json.dumps(found, ensure_ascii=False, indent=2)) for row, found in sorted(records.items())]
@@ -132,6 +135,10 @@ def _without_secrets(fields: dict[str, Any], module: str, mapping: Mapping, secr
         return key in SECRET_KEYS or bool(reads.get(key, frozenset[str]()) & secret)
 
     return {name: MASK if value and is_secret(name) else value for name, value in fields.items()}
+
+
+def _cut(value: Any) -> Any:
+    return f"{value[:CELL_CHARACTERS]}…" if isinstance(value, str) and len(value) > CELL_CHARACTERS else value
 
 
 def _shown(table: Table, columns: list[str], profile: Profile) -> FirstRows:

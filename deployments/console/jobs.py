@@ -90,11 +90,14 @@ class Jobs:
         if not _ID.fullmatch(job_id):
             return None
         try:
-            content = json.loads((self.place(job_id) / "job.json").read_text("utf-8"))
+            content: dict[str, Any] = json.loads((self.place(job_id) / "job.json").read_text("utf-8"))
         except FileNotFoundError:
             return None
-        content["steps"] = [(name, at) for name, at in content["steps"]]
-        return Job(**{**content, "error": tuple(content["error"]) if content["error"] else None})
+        content |= {
+            "steps": [(name, at) for name, at in content["steps"]],
+            "error": tuple(content["error"] or ()) or None,
+        }
+        return Job(**content)
 
     def write(self, job: Job) -> Job:
         """Keeps the job as it is now."""

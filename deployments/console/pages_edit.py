@@ -1,7 +1,7 @@
 """One profile: its tabs, checked while one types, saved only when valid, every version kept."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +56,7 @@ def show_tab(request: Request, visitor: Viewer, name: str, tab: str) -> Response
         profile = parse_profile(text, name, path.name)
     except ProfileError as error:
         return page(request, visitor, "broken.html", name=name, tab=tab, text=text, problems=error.problems)
-    checked = _checked(visitor, name, tab, text, profile)
+    checked = _checked(visitor, tab, profile)
     return _tab_page(request, visitor, tab, profile=profile, text=text, checked=checked)
 
 
@@ -65,6 +65,7 @@ def save_tab(request: Request, visitor: Admin, name: str, tab: str, form: Checke
     """Saves the tab when it is valid and nobody else saved in the meantime."""
     path = _path(visitor, name, tab)
     before = path.read_text("utf-8-sig")
+    text = before
     try:
         text = _edited(before, tab, form)
         now = timestamp(datetime.now(UTC))
@@ -82,7 +83,7 @@ def save_tab(request: Request, visitor: Admin, name: str, tab: str, form: Checke
             checked=Checked(local or error.problems),
         )
     except ConflictError as error:
-        values = {"diff": diff(error.now, text), "now": error.now}
+        values: dict[str, Any] = {"diff": diff(error.now, text), "now": error.now}
         return _tab_page(
             request, visitor, tab, status=409, profile=_known(error.now, name), text=error.now, form=form, **values
         )
@@ -102,13 +103,19 @@ def check_tab(request: Request, visitor: Viewer, name: str, tab: str, form: Chec
         profile = parse_profile(text, name, path.name)
     except ProfileError as error:
         return page(request, visitor, "check_part.html", checked=Checked(error.problems), tab=tab)
-    return page(request, visitor, "check_part.html", checked=_checked(visitor, name, tab, text, profile), tab=tab)
+    return page(request, visitor, "check_part.html", checked=_checked(visitor, tab, profile), tab=tab)
 
 
 def _tab_page(request: Request, visitor: Visitor, tab: str, status: int = 200, **values: Any) -> Response:
     profile: Profile = values["profile"]
     defaults: dict[str, Any] = {"form": None, "diff": None, "now": "", "checked": None}
-    shown = {**defaults, **values, "tab": tab, "tabs": TABS, "version": editing.version_of(values["text"])}
+    shown: dict[str, Any] = {
+        **defaults,
+        **values,
+        "tab": tab,
+        "tabs": TABS,
+        "version": editing.version_of(values["text"]),
+    }
     variables = _shown_variables(profile, shown["form"])
     last = visitor.site.samples.of(profile.name)
     return page(
@@ -129,7 +136,7 @@ def _show_history(request: Request, visitor: Visitor, name: str, text: str) -> R
     chosen = request.query_params.get("version", versions[0].version if versions else "")
     at = next((at for at, each in enumerate(versions) if each.version == chosen), None)
     lines = diff(versions[at + 1].text, versions[at].text) if at is not None and at + 1 < len(versions) else []
-    values = {"versions": versions, "chosen": chosen, "lines": lines, "text": text}
+    values: dict[str, Any] = {"versions": versions, "chosen": chosen, "lines": lines, "text": text}
     return page(request, visitor, "tab_history.html", name=name, tab="history", tabs=TABS, **values)
 
 
@@ -191,15 +198,14 @@ def _local_problems(tab: str, form: Form) -> list[Problem]:
         case "structure":
             return _problems_of(lambda: compile_structure(_text(form["source"])))
         case "variables":
-            found: list[Problem] = []
-            for name, source in _variables(form).items():
-                for problem in _problems_of(
-                    lambda name=name, source=source: compile_expression(_text(source), name=name)
-                ):
-                    found.append(Problem(f"{name}: {problem.message}", problem.line, problem.column, problem.excerpt))
-            return found
+            return [problem for pair in _variables(form).items() for problem in _problems_of_variable(*pair)]
         case _:
             return []
+
+
+def _problems_of_variable(name: str, source: str) -> list[Problem]:
+    problems = _problems_of(lambda: compile_expression(_text(source), name=name))
+    return [replace(problem, message=f"{name}: {problem.message}") for problem in problems]
 
 
 def _problems_of(compiled: Callable[[], object]) -> list[Problem]:
@@ -214,11 +220,10 @@ def _text(source: str) -> str:
     return source.replace("\r\n", "\n")
 
 
-def _checked(visitor: Visitor, name: str, tab: str, text: str, profile: Profile) -> Checked:
-    del text
+def _checked(visitor: Visitor, tab: str, profile: Profile) -> Checked:
     if tab == "brakes":
         return Checked([])
-    head = visitor.site.samples.of(name)
+    head = visitor.site.samples.of(profile.name)
     rows = first_rows(head, profile, tab) if head is not None else None
     structure = compile_structure(profile.structure) if tab == "structure" else None
     return Checked([], structure.warnings if structure else (), rows, structure.why_rows if structure else "")

@@ -1,6 +1,7 @@
 """History: every run, change by change."""
 
 import json
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -38,7 +39,7 @@ def show_run(request: Request, visitor: Viewer, run_id: str) -> Response:
         rows = [{**row, "fields": json.loads(row["fields"])} for row in rows]
     run = {**run, "summary": json.loads(run["summary"]), "source": json.loads(run["source"])}
     job = next((job for job in visitor.site.jobs.all() if job.run == run_id), None)
-    values = {"run": run, "counts": counts, "rows": rows, "show": show, "job": job}
+    values: dict[str, Any] = {"run": run, "counts": counts, "rows": rows, "show": show, "job": job}
     return page(
         request,
         visitor,

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -87,7 +88,7 @@ def show_plan(request: Request, visitor: Viewer, job_id: str) -> Response:
     show = show if show in {"changes", "phones", "issues"} else "changes"
     pages = {"changes": plan.page_of_changes, "phones": plan.page_of_phones, "issues": plan.page_of_issues}
     found = pages[show](cut)
-    values = {"job": job, "plan": plan, "head": plan.head, "show": show, "rows": found.rows}
+    values: dict[str, Any] = {"job": job, "plan": plan, "head": plan.head, "show": show, "rows": found.rows}
     has_failed = (visitor.site.jobs.place(job_id) / "failed").is_file()
     can_import = job.undoes == "" and (not job.file or visitor.site.jobs.upload_path(job_id).is_file())
     return page(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from deployments.console.first_rows import FirstRows, first_rows
-from deployments.console.receive import receive_form
+from deployments.console.receive import Sink, receive_form
 from deployments.console.refusal import RefusalError
 from deployments.console.web import Admin, CheckedForm, Viewer, go, page, require_token
 from tasks.decode import decode_text
@@ -66,7 +66,7 @@ async def look_at_file(request: Request, visitor: Admin) -> Response:
     """Proposes every setting from a CSV, of which nothing is kept."""
     sink = _Nothing()
 
-    def open_file(fields: dict[str, str]) -> Any:
+    def open_file(fields: dict[str, str]) -> Sink:
         require_token(request, visitor, fields.get("csrf", ""))
         return sink
 

@@ -8,17 +8,32 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 
 from deployments.console.refusal import RefusalError
-from deployments.console.sealed_file import SealedWriter
 
 FIELD_BYTES: Final = 1 << 20
 FIELDS: Final = 50
+
+
+class Sink(Protocol):
+    """Where the bytes of a file go; only after `close` do they count as whole."""
+
+    def write(self, data: bytes) -> None:
+        """Takes the next bytes."""
+        ...
+
+    def close(self) -> None:
+        """All bytes were given."""
+        ...
+
+    def abandon(self) -> None:
+        """The rest will not come."""
+        ...
 
 
 @dataclass
@@ -36,7 +51,7 @@ async def receive_form(
     content_type: str,
     chunks: AsyncIterator[bytes],
     limit_bytes: int,
-    open_file: Callable[[dict[str, str]], SealedWriter],
+    open_file: Callable[[dict[str, str]], Sink],
 ) -> Received:
     """The form; its file goes into what `open_file` gives, which is called with the fields that came before it.
 
@@ -65,11 +80,11 @@ HEAD_BYTES: Final = 1 << 16
 
 
 class _Reading:
-    def __init__(self, limit_bytes: int, open_file: Callable[[dict[str, str]], SealedWriter]) -> None:
+    def __init__(self, limit_bytes: int, open_file: Callable[[dict[str, str]], Sink]) -> None:
         self.received = Received()
         self._limit_bytes = limit_bytes
         self._open_file = open_file
-        self._writer: SealedWriter | None = None
+        self._writer: Sink | None = None
         self._digest = hashlib.sha256()
         self._in_file = False
         self._header = [b"", b""]
@@ -80,11 +95,11 @@ class _Reading:
     def callbacks(self) -> Any:
         return {
             "on_part_begin": self._begin,
-            "on_header_field": lambda data, start, end: self._grow_header(0, data[start:end]),
-            "on_header_value": lambda data, start, end: self._grow_header(1, data[start:end]),
+            "on_header_field": self._grow_header_name,
+            "on_header_value": self._grow_header_value,
             "on_header_end": self._end_header,
             "on_headers_finished": self._start,
-            "on_part_data": lambda data, start, end: self._take(data[start:end]),
+            "on_part_data": self._take,
             "on_part_end": self._end,
         }
 
@@ -95,8 +110,11 @@ class _Reading:
     def _begin(self) -> None:
         self._headers, self._value = {}, bytearray()
 
-    def _grow_header(self, at: int, data: bytes) -> None:
-        self._header[at] += data
+    def _grow_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header[0] += data[start:end]
+
+    def _grow_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header[1] += data[start:end]
 
     def _end_header(self) -> None:
         self._headers[self._header[0].lower()] = self._header[1]
@@ -113,7 +131,8 @@ class _Reading:
             self._writer = self._open_file(self.received.fields)
             self.received.name = name
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes, start: int, end: int) -> None:
+        data = data[start:end]
         if not self._in_file:
             self._value += data
             if len(self._value) > FIELD_BYTES or len(self.received.fields) >= FIELDS:

@@ -1,4 +1,4 @@
-"""A file that lies encrypted on disk, written and read as a stream: an upload of 150 MB never stands in memory or in clear.
+"""A file that lies encrypted on disk, written and read as a stream: never whole in memory, never in clear on disk.
 
 Chunks of 64 KiB under AES-256-GCM, each bound to its place and the last one marked, so that a chunk that is cut off,
 swapped or taken from another file does not open. Every file has a key of its own.

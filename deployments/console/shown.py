@@ -18,7 +18,12 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     cut = f"{text[:CELL_CHARACTERS]}… ({len(text)})" if len(text) > CELL_CHARACTERS else text
-    return _MISLEADING.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", cut)
+    return plain(cut)
+
+
+def plain(text: str) -> str:
+    """A text of many lines in full, with characters that hide or turn what stands beside them written out."""
+    return _MISLEADING.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
 def when(value: str | float | None) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qs, urlencode
@@ -195,7 +195,7 @@ def require_token(request: Request, visitor: Visitor, token: str) -> None:
 CheckedForm = Annotated[Form, Depends(form_of)]
 
 
-def page(request: Request, visitor: Visitor, template: str, status: int = 200, **values: Any) -> Response:
+def page(request: Request, visitor: Visitor, template: str, /, status: int = 200, **values: Any) -> Response:
     """A page, or a part of one, in the visitor's language."""
     site = visitor.site
     text = site.templates.get_template(template).render(
@@ -263,8 +263,8 @@ def cut_of(request: Request) -> Cut:
     query = request.query_params
     digits = query.get("page", "1")
     number = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 9 else 1
-    clean = {name: query.get(name, "").replace("\x00", "")[:200].strip() for name in ("search", "only")}
-    return replace(Cut(**clean), limit=ROWS_A_PAGE, offset=(max(number, 1) - 1) * ROWS_A_PAGE)
+    search, only = (query.get(name, "").replace("\x00", "")[:200].strip() for name in ("search", "only"))
+    return Cut(search, only, limit=ROWS_A_PAGE, offset=(max(number, 1) - 1) * ROWS_A_PAGE)
 
 
 def pager(request: Request, cut: Cut, total: int) -> Pager:
@@ -280,6 +280,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("cell", "when", "size", "number", "mac"):
-        environment.filters[name] = getattr(shown, name)
+    filters: Any = environment.filters
+    filters.update(
+        {each.__name__: each for each in (shown.cell, shown.plain, shown.when, shown.size, shown.number, shown.mac)}
+    )
     return environment

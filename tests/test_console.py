@@ -1,0 +1,419 @@
+"""The console over HTTP: who may do what, what is refused, what a page never shows, what lies on the disk."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from deployments.console import web
+from deployments.console.access import Access, Person, Role, access_for, write_person
+from deployments.console.app import create_app
+from deployments.console.editing import version_of, with_basic, with_snippet, with_variables
+from deployments.console.first_rows import first_rows
+from deployments.console.sealed_file import SealedFile, SealedWriter
+from deployments.console.sessions import GUESSES, Guesses
+from deployments.console.shown import cell
+from deployments.console.words import preferred, said
+from deployments.console.work import perform
+from tasks.errors import WrongUseError
+from tasks.keyring import Keyring, SealError
+from tasks.profile_file import parse_profile
+from tasks.settings import Settings
+from tests.world import SEED, TEMPLATE
+
+PASSWORD = "correct horse battery"
+HOSTILE = '<script>alert(1)</script>,"""><img src=x onerror=alert(1)>",{{7*7}}'
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation with one profile."""
+    monkeypatch.setenv("ROLLCALL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ROLLCALL_PROFILES", str(tmp_path / "profiles"))
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "staff.yaml").write_text(TEMPLATE.read_text("utf-8"), "utf-8")
+    return tmp_path
+
+
+def local(role: Role) -> Access:
+    return Access(file=Path("none"), local=Person("local", role), hosts=frozenset({"127.0.0.1"}))
+
+
+class Browser(httpx.Client):
+    """A client of a console that listens on loopback; its jobs are done at once, in this process."""
+
+    def __init__(self, app: FastAPI) -> None:
+        config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off", proxy_headers=False)
+        self.app, self.server = app, uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.005)
+        port = self.server.servers[0].sockets[0].getsockname()[1]
+        super().__init__(base_url=f"http://127.0.0.1:{port}", follow_redirects=True, timeout=30)
+
+    def close(self) -> None:
+        super().close()
+        self.server.should_exit = True
+        self.thread.join()
+
+
+@pytest.fixture
+def browsers(place: Path) -> Iterator[Callable[..., Browser]]:
+    """Opens consoles of the installation, with the access that a test wants."""
+    opened: list[Browser] = []
+
+    def browser(access: Access | None = None) -> Browser:
+        app = create_app(Settings(), access or local(Role.ADMIN), upload_limit_bytes=1 << 20)
+        app.state.site.desk.hand_over = lambda job: perform(job.id)
+        opened.append(Browser(app))
+        opened[-1].get("/profiles")
+        return opened[-1]
+
+    yield browser
+    for each in opened:
+        each.close()
+
+
+def token(client: Browser, path: str = "/login") -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get(path).text)
+    assert found is not None
+    return found[1]
+
+
+def send(client: Browser, path: str, **fields: str) -> httpx.Response:
+    return client.post(path, data={"csrf": token(client), **fields})
+
+
+def simulate(client: Browser, content: bytes, profile: str = "staff") -> httpx.Response:
+    files = {"file": ("users.csv", content)}
+    return client.post(f"/profiles/{profile}/simulate", data={"csrf": token(client)}, files=files)
+
+
+@pytest.fixture
+def client(browsers: Callable[..., Browser]) -> Browser:
+    """A browser of the only administrator."""
+    return browsers()
+
+
+def test_every_answer_forbids_foreign_scripts_frames_and_caches(client: Browser) -> None:
+    for path in ("/profiles", "/nowhere", "/static/console.css", "/people/nobody"):
+        headers = client.get(path).headers
+        assert "script-src 'self'" in headers["content-security-policy"] and "unsafe" not in str(headers)
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff" and headers["cache-control"] in {"no-store", "no-cache"}
+
+
+def test_no_template_marks_data_as_safe_or_holds_a_script_or_a_style() -> None:
+    for template in (Path(web.HERE) / "templates").iterdir():
+        text = template.read_text("utf-8")
+        assert "|safe" not in text.replace(" ", "") and "style=" not in text and "autoescape" not in text
+        assert re.findall(r"<script(?! src=)", text) == [] and re.findall(r"<[^>{]*\son[a-z]+=", text) == []
+
+
+def test_a_foreign_name_for_loopback_reaches_no_page(client: Browser) -> None:
+    assert client.get("/profiles", headers={"host": "evil.example:8140"}).status_code == 421
+
+
+def test_every_form_needs_the_token_of_its_session(client: Browser) -> None:
+    paths = [path for path, calls in client.app.openapi()["paths"].items() if "post" in calls]
+    assert len(paths) > 10
+    for path in paths:
+        path = re.sub(r"{[a-z_]+}", "staff", path)
+        files = {"file": ("a.csv", b"a,b\n1,2\n")}
+        assert client.post(path, data={"csrf": "0" * 64}).status_code in {400, 403}, path
+        assert client.post(path, data={}, files=files).status_code in {400, 403}, path
+    with httpx.Client(base_url=client.base_url) as stranger:
+        assert stranger.post("/profiles/new", data={"csrf": token(client), "name": "x"}).status_code == 403
+    foreign = {"sec-fetch-site": "cross-site"}
+    assert client.post("/profiles/new", data={"csrf": token(client), "name": "x"}, headers=foreign).status_code == 403
+
+
+def test_a_viewer_only_looks_and_an_operator_does_not_change_profiles(browsers: Callable[..., Browser]) -> None:
+    viewer, operator = browsers(local(Role.VIEWER)), browsers(local(Role.OPERATOR))
+
+    assert viewer.get("/profiles/staff/structure").status_code == 200
+    assert simulate(viewer, SEED.read_bytes()).status_code == 403
+    assert simulate(operator, SEED.read_bytes()).status_code == 200
+    for path in ("/profiles/new", "/profiles/staff/prefilter", "/runs/x/undo"):
+        assert send(operator, path, source="return false;").status_code == 403, path
+    assert operator.get("/profiles/new").status_code == 403
+
+
+def test_other_addresses_need_a_person_or_a_proxy(place: Path) -> None:
+    with pytest.raises(WrongUseError, match="--add-user"):
+        access_for("0.0.0.0", Settings())
+
+    write_person(Settings().home / "console-users", "ada", Role.ADMIN, PASSWORD)
+
+    assert access_for("0.0.0.0", Settings()).local is None
+    assert access_for("127.0.0.1", Settings()).local is None
+    with pytest.raises(WrongUseError, match="--proxy"):
+        access_for("127.0.0.1", Settings(), proxy_header="X-User")
+
+
+def test_a_login_begins_a_session_that_a_logout_ends_everywhere(browsers: Callable[..., Browser]) -> None:
+    write_person(Settings().home / "console-users", "ada", Role.ADMIN, PASSWORD)
+    assert PASSWORD not in (Settings().home / "console-users").read_text()
+    client = browsers(access_for("10.0.0.1", Settings()))
+    assert client.get("/profiles", follow_redirects=False).headers["location"] == "/login"
+    before = client.cookies["rollcall_session"]
+
+    assert send(client, "/login", name="ada", password="wrong").status_code == 401
+    assert send(client, "/login", name="nobody", password=PASSWORD).status_code == 401
+    assert send(client, "/login", name="ada", password=PASSWORD).url.path == "/profiles"
+    after = client.cookies["rollcall_session"]
+    assert after != before, "a session that was planted before the login would be worth something"
+
+    client.post("/logout", data={"csrf": token(client, "/profiles")})
+    client.cookies.set("rollcall_session", after, domain="127.0.0.1")
+    assert client.get("/profiles", follow_redirects=False).status_code == 303
+    lines = [json.loads(line) for line in (Settings().home / "audit.log").read_text().splitlines()]
+    assert [line["action"] for line in lines] == ["login-failed", "login-failed", "login", "logout"]
+    assert PASSWORD not in (Settings().home / "audit.log").read_text()
+
+
+def test_a_cookie_is_for_this_site_only_and_no_script_reads_it(client: Browser) -> None:
+    client.cookies.clear()
+
+    header = client.get("/profiles").headers["set-cookie"].lower()
+
+    assert "httponly" in header and "samesite=strict" in header
+
+
+def test_who_guesses_too_often_has_to_wait() -> None:
+    now = [0.0]
+    guesses = Guesses(lambda: now[0])
+    for _ in range(GUESSES):
+        assert guesses.allowed("name ada")
+        guesses.failed("name ada")
+
+    assert not guesses.allowed("name ada") and guesses.allowed("name bob")
+    now[0] = 301
+    assert guesses.allowed("name ada")
+
+
+def test_only_a_named_proxy_may_name_a_person(place: Path) -> None:
+    write_person(Settings().home / "console-users", "ada", Role.OPERATOR, None)
+    access = access_for("0.0.0.0", Settings(), proxy_header="X-User", proxies=frozenset({"127.0.0.1"}))
+
+    assert access.vouched("127.0.0.1", "ada") == Person("ada", Role.OPERATOR)
+    assert access.vouched("127.0.0.1", "eve") == Person("eve", Role.VIEWER)
+    assert access.vouched("10.0.0.9", "ada") is None and access.proved("ada", "-") is None
+
+
+def test_an_upload_lies_sealed_and_nothing_of_it_in_clear(client: Browser, place: Path) -> None:
+    found = simulate(client, SEED.read_bytes())
+
+    assert found.status_code == 200 and "Max Muster" in found.text and "12ab34cd56" not in found.text
+    for path in (place / "home").rglob("*"):
+        if path.is_file():
+            assert b"12ab34cd56" not in path.read_bytes(), path
+
+
+def test_a_sealed_file_opens_whole_or_not_at_all(tmp_path: Path) -> None:
+    ring, path = Keyring(b"1" * 32), tmp_path / "upload"
+    content = os.urandom(3 * (1 << 16) + 17)
+    writer = SealedWriter(path, ring)
+    for at in range(0, len(content), 1000):
+        writer.write(content[at : at + 1000])
+    writer.close()
+    sealed = path.read_bytes()
+
+    assert SealedFile(path, "users.csv", ring).read_bytes() == content
+    chunk = (1 << 16) + 16
+    for damaged in (sealed[:-1], sealed[: 32 + 2 * chunk], sealed[:40] + b"x" + sealed[41:]):
+        path.write_bytes(damaged)
+        with pytest.raises(SealError):
+            SealedFile(path, "users.csv", ring).read_bytes()
+    path.write_bytes(sealed)
+    with pytest.raises(SealError):
+        SealedFile(path, "users.csv", Keyring(b"2" * 32)).read_bytes()
+
+
+def test_a_file_over_the_limit_is_refused_and_nothing_of_it_stays(client: Browser, place: Path) -> None:
+    found = simulate(client, b"a" * (1 << 20) + b"bc")
+
+    assert found.status_code == 413 and "1 MiB" in found.text
+    assert list((place / "home" / "console" / "jobs").iterdir()) == []
+
+
+def test_what_comes_from_a_csv_is_never_markup(client: Browser) -> None:
+    long = "x" * 10_000
+    rows = [f"a,{HOSTILE}", "b,=cmd|calc,\u202eevil,c", f"c,{long},d,e"]
+    text = "username,displayname,job,givenname\n" + "\n".join(rows) + "\n"
+
+    plan = simulate(client, text.encode())
+    issues = client.get(f"{plan.url.path}?show=issues")
+    preview = client.get("/profiles/staff/variables")
+
+    for page in (plan, issues, preview, client.get("/profiles/staff/structure")):
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text and "<img src=x" not in page.text and "\u202e" not in page.text
+        assert long not in page.text
+    assert "&lt;script&gt;alert(1)" in plan.text and "{{7*7}}" in plan.text and "⟨U+202E⟩evil" in plan.text
+    assert "49" not in re.sub(r"[0-9a-f-]{8,}", "", preview.text)
+
+
+def test_failed_rows_come_back_as_csv_and_the_mended_file_goes_in(client: Browser) -> None:
+    plan = simulate(client, b'username,displayname,phone\na,A,345\nb,B,012\nc,"C"x,346\n')
+
+    failed = client.get(f"{plan.url.path}/failed.csv")
+
+    assert failed.headers["content-disposition"].startswith("attachment")
+    assert "extension-invalid" in failed.text and "row,code,message" in failed.text
+    mended = failed.text.replace("012", "347").replace('"c,""C""x,346"', "c,C,346")
+    again = simulate(client, mended.encode())
+    assert 'class="figure create" href' in again.text and "<b>2</b>" in again.text
+
+
+def test_a_held_plan_is_imported_only_when_it_is_approved(client: Browser, place: Path) -> None:
+    plan = simulate(client, SEED.read_bytes())
+    folder = place / "home" / "console" / "jobs" / plan.url.path.rpartition("/")[2]
+    site = client.app.state.site
+    site.plans.of(folder.name).head["held"] = "The source is empty."
+
+    assert send(client, f"{plan.url.path}/import").status_code == 409
+    assert send(client, f"{plan.url.path}/import", approve="0" * 32).status_code == 409
+    assert "Approve and import" in client.get(plan.url.path).text
+
+
+def test_a_profile_is_saved_only_when_it_is_valid_and_its_comments_stay(client: Browser, place: Path) -> None:
+    path = place / "profiles" / "staff.yaml"
+    before = path.read_text("utf-8")
+
+    wrong = send(client, "/profiles/staff/prefilter", version=version_of(before), source="return tru(;")
+    assert wrong.status_code == 422 and "line 1" in wrong.text and "^" in wrong.text
+    assert path.read_text("utf-8") == before
+
+    source = "return array_key_exists('displayName', $row);"
+    right = send(client, "/profiles/staff/prefilter", version=version_of(before), source=source)
+    assert right.status_code == 200 and "Saved." in right.text
+    assert path.read_text("utf-8") == before.replace("return true;\n\n# What", f"{source}\n\n# What")
+    assert "+   return array_key_exists" in client.get("/profiles/staff/history").text.replace("&#39;", "'")
+
+
+def test_an_edit_of_somebody_else_is_not_lost(client: Browser, place: Path) -> None:
+    path = place / "profiles" / "staff.yaml"
+    seen = version_of(path.read_text("utf-8"))
+    theirs = path.read_text("utf-8").replace("remove_percent: 20", "remove_percent: 5")
+    path.write_text(theirs, "utf-8")
+
+    found = send(client, "/profiles/staff/prefilter", version=seen, source="return false;")
+
+    assert found.status_code == 409 and "Somebody else saved" in found.text and "return false;" in found.text
+    assert path.read_text("utf-8") == theirs
+
+
+def test_a_check_says_what_is_wrong_or_what_the_rows_become(client: Browser) -> None:
+    simulate(client, b"username,displayname,password\nmmuster,Max Muster,12ab34cd56\nother,,x\n")
+
+    wrong = send(client, "/profiles/staff/structure/check", source='{ "identity": [ }')
+    right = send(client, "/profiles/staff/prefilter/check", source="return isset($row['displayname']);")
+
+    assert "Not valid yet" in wrong.text and "Max Muster" not in wrong.text
+    assert "Max Muster" in right.text and 'class="dropped"' in right.text and "12ab34cd56" not in right.text
+
+
+def test_editing_keeps_every_comment_in_its_place() -> None:
+    text = TEMPLATE.read_text("utf-8")
+    profile = parse_profile(text, "staff", "staff.yaml")
+    comments = [line.strip() for line in text.splitlines() if line.strip().startswith("#")]
+    variables = {name: source for name, source in profile.variables.items() if name not in {"roles", "createMobile"}}
+
+    edited = with_variables(text, {**variables, "extra": 'return $row["extra"];'})
+    edited = with_snippet(with_basic(edited, {"title": "Other: # title", "delimiter": ";"}), "structure", "{}")
+
+    assert [line.strip() for line in edited.splitlines() if line.strip().startswith("#")] == comments
+    found = parse_profile(edited.replace("{}", profile.structure.replace("\n", " ")), "staff", "staff.yaml")
+    assert found.title == "Other: # title" and list(found.variables)[-1] == "extra"
+    assert with_variables(text, profile.variables) == text
+
+
+def test_no_preview_shows_what_flows_into_a_secret() -> None:
+    profile = parse_profile(TEMPLATE.read_text("utf-8").replace('$row["pin"]', '$row["code"]'), "p", "p")
+    head = b"username,displayname,password,code\nmmuster,Max,12ab34cd56,98765\n"
+
+    for stage in ("basic", "prefilter", "variables", "structure"):
+        assert "98765" not in repr(first_rows(head, profile, stage)) and "12ab34" not in repr(
+            first_rows(head, profile, stage)
+        )
+
+
+def test_every_text_of_a_page_has_its_german() -> None:
+    texts: set[str] = set()
+    for template in (Path(web.HERE) / "templates").iterdir():
+        texts |= set(re.findall(r"\b_\('((?:[^'\\]|\\.)*)'", template.read_text("utf-8")))
+    for module in Path(web.HERE).glob("*.py"):
+        texts |= set(re.findall(r'RefusalError\(\s*\d+,\s*"((?:[^"\\]|\\.)*)"', module.read_text("utf-8")))
+    german = json.loads((Path(web.HERE) / "german.json").read_text("utf-8"))
+
+    assert len(texts) > 100 and sorted(texts - german.keys()) == []
+    for english, translated in german.items():
+        assert sorted(re.findall(r"{[a-z]+}", english)) == sorted(re.findall(r"{[a-z]+}", translated)), english
+
+
+def test_the_language_is_chosen_or_the_browsers(client: Browser) -> None:
+    assert preferred(None, "fr-FR, de;q=0.8, en") == "de" and preferred("en", "de") == "en"
+    assert said("Import now", "de") == "Jetzt importieren"
+    assert "Profile" in client.get("/profiles", headers={"accept-language": "de-AT"}).text
+
+    send(client, "/language", language="de", back="//evil.example")
+    assert 'lang="de"' in client.get("/profiles").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/profiles/..%2f..%2fetc/basic", "/profiles/nobody/basic", "/profiles/staff/nothing", "/plans/../../x"),
+        *("/plans/x", "/runs/x", "/runs?page=-1&search=%00%25_", "/people?page=99999999", "/phones?only=%27--"),
+        *(
+            "/people/%00",
+            "/people/%F0%9F%98%80",
+            "/people?search=" + "%25" * 500,
+            "/plans/20200101-000000-00000000/plan.json",
+        ),
+    ],
+)
+def test_nonsense_in_an_address_is_answered_calmly(client: Browser, path: str) -> None:
+    assert client.get(path).status_code < 500
+
+
+def test_characters_that_hide_or_turn_are_written_out() -> None:
+    assert cell("a\u202eb\u0000\u200f") == "a⟨U+202E⟩b⟨U+0000⟩⟨U+200F⟩" and cell("x" * 301).endswith("… (301)")
+    assert cell(["a", "b"]) == "a, b" and cell(None) == ""
+
+
+def test_an_upload_of_150_mb_leaves_the_memory_as_it_was(place: Path) -> None:
+    script = """
+import asyncio, resource, sys
+from pathlib import Path
+from deployments.console.receive import receive_form
+from deployments.console.sealed_file import SealedWriter
+from tasks.keyring import Keyring
+ring, path = Keyring(b"1" * 32), Path(sys.argv[1])
+async def body():
+    yield b'--x\\r\\nContent-Disposition: form-data; name="file"; filename="users.csv"\\r\\n\\r\\n'
+    for _ in range(150 * 16):
+        yield bytes(65536)
+    yield b'\\r\\n--x--\\r\\n'
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = asyncio.run(receive_form("multipart/form-data; boundary=x", body(), 1 << 30, lambda fields: SealedWriter(path, ring)))
+assert found.size_bytes == 150 << 20, found.size_bytes
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    command = [sys.executable, "-c", script, str(place / "sealed")]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert int(found.stdout) < 100 * 1024, f"grew by {found.stdout} KiB"
+    assert (place / "sealed").stat().st_size > 150 << 20
