@@ -21,8 +21,8 @@ from tasks.expression.errors import ExpressionError
 from tasks.issue import Issue
 from tasks.profile import Profile
 from tasks.profile_file import find_profile, parse_profile
+from tasks.rendering.structure import StructureError, compile_structure
 from tasks.run import timestamp
-from tasks.structure import StructureError, compile_structure
 
 router = APIRouter()
 
