@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from deployments import cli
 from tests.conftest import PrefectServer
-from tests.world import SEED, TEMPLATE
+from tests.world import SEED, TEMPLATE, World
 
 SCRIPT = "from deployments.cli import main; main()"
 
@@ -192,3 +192,20 @@ def test_nouns_and_steps_leave_prefect_out(place: Path) -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_phone_is_rotated_by_its_mac_without_a_word_of_the_secret(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLCALL_KEY", "11" * 32)
+    World(place / "home").imports("username,displayname,phonemac\na,A,000413a3016f\n")
+
+    found = rollcall("phones", "--rotate", "00:04:13:A3:01:6F")
+
+    assert (found.returncode, found.stdout) == (
+        0,
+        "Snom 000413a3016f has a new SIP secret. It can register again once it has fetched its settings.\n",
+    )
+    assert json.loads(rollcall("runs", "--json").stdout)[0]["kind"] == "rotate"
+    assert rollcall("phones", "--rotate", "000000000001").returncode == 2
+    assert json.loads(rollcall("phones", "--seen", "--json").stdout) == []
