@@ -100,4 +100,9 @@ def plan_checksum(plan: Plan, keyring: Keyring) -> str:
 
 def _rows(frame: pl.DataFrame, columns: list[str]) -> bytes:
     present = [name for name in columns if name in frame.columns]
-    return frame.select(present).sort(present, nulls_last=True).write_csv(None, include_header=True).encode()
+    # A database promises no order; beyond these names the file gives it, and comparing long texts is dear.
+    order = [name for name in ("login", "kind", "mac") if name in present]
+    ordered = frame.select(present).sort(order, nulls_last=True, maintain_order=True)
+    # No value holds a control character: logins are cleaned, fields are JSON, the rest are words and hex digits.
+    joined = ordered.select(pl.all().cast(pl.String).fill_null("\x00").str.join("\x1e"))
+    return "\x1d".join([*present, *joined.row(0)]).encode()

@@ -37,20 +37,17 @@ def assign_phones_to_users(
     an update.
     """
     wanted = _wanted(plan, records, snapshot)
-    taken = wanted.filter(_belongs_elsewhere(plan, _held_logins(plan, records, snapshot)))
-    wanted = wanted.join(
-        taken.select("login", "kind", "mac"), on=["login", "kind", "mac"], how="anti", nulls_equal=True
-    )
-    numberless = wanted.filter(_HAS_NO_NUMBER)
-    wanted = wanted.filter(~_HAS_NO_NUMBER)
-    assigned = _assigned(wanted)
-    released = _released(plan, records, snapshot, pl.concat([_kept_logins(records), taken.select("login", "kind")]))
-    released = released.join(assigned.select("device_id").drop_nulls(), on="device_id", how="anti")
-    phones = pl.concat([assigned, released], how="diagonal").sort("row", "login", "kind", "mac", nulls_last=True)
-    plan = _with_phone_updates(plan, phones.filter(pl.col("action") != "unchanged"), snapshot)
-    summary = {**plan.summary, "phones_unchanged": phones.filter(pl.col("action") == "unchanged").height}
-    issues = pl.concat([plan.issues, *_issues(wanted, taken, records), _numberless_issues(numberless, records)])
-    phones = phones.filter(pl.col("action") != "unchanged")
+    is_taken = wanted.select(x=_belongs_elsewhere(plan, _held_logins(plan, records, snapshot)))["x"]
+    taken, wanted = wanted.filter(is_taken), wanted.filter(~is_taken)
+    numberless, wanted = wanted.filter(_HAS_NO_NUMBER), wanted.filter(~_HAS_NO_NUMBER)
+    altered = _altered(wanted)
+    kept = pl.concat([_kept_logins(records), taken.select("login", "kind")])
+    free = snapshot.devices.join(wanted.select("device_id").drop_nulls(), on="device_id", how="anti")
+    phones = pl.concat([_assigned(altered), _released(plan, records, free, kept)], how="diagonal")
+    phones = phones.sort("row", "login", "kind", "mac", nulls_last=True)
+    plan = _with_phone_updates(plan, phones, snapshot)
+    summary = {**plan.summary, "phones_unchanged": wanted.height - altered.height}
+    issues = pl.concat([plan.issues, *_issues(altered, taken, records), _numberless_issues(numberless, records)])
     return judged(replace(plan, phones=phones, issues=issues, summary=summary), snapshot, profile, keyring)
 
 
@@ -68,24 +65,18 @@ def _wanted(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFrame:
     existing = snapshot.devices.rename(
         {name: f"{name}{WAS}" for name in snapshot.devices.columns if name not in ("mac", "kind", "device_id")}
     )
-    by_mac = phones.filter(pl.col("kind") == "ip_phone").join(
-        existing.drop("kind"), on="mac", how="left", maintain_order="left"
-    )
+    is_ip_phone = pl.col("kind") == "ip_phone"
+    by_mac = phones.filter(is_ip_phone).join(existing.drop("kind"), on="mac", how="left", maintain_order="left")
+    there = existing.filter(~is_ip_phone).drop("mac").sort("device_id").with_columns(login=f"login{WAS}")
     others = (
-        phones.filter(pl.col("kind") != "ip_phone")
+        phones.filter(~is_ip_phone)
         .with_columns(nth=_NTH)
-        .join(
-            existing.drop("mac").sort("device_id").with_columns(login=f"login{WAS}").with_columns(nth=_NTH),
-            on=["login", "kind", "nth"],
-            how="left",
-            maintain_order="left",
-        )
+        .join(there.with_columns(nth=_NTH), on=["login", "kind", "nth"], how="left", maintain_order="left")
     )
     return pl.concat([by_mac, others], how="diagonal")
 
 
 _NTH: Final = pl.int_range(pl.len()).over("login", "kind")
-
 
 # The file has no such column, and the device that is to be made none from before.
 _HAS_NO_NUMBER: Final = (pl.col("kind") == "mobile") & pl.col("number").is_null() & pl.col("device_id").is_null()
@@ -110,35 +101,32 @@ def _belongs_elsewhere(plan: Plan, held: pl.DataFrame) -> pl.Expr:
     return (elsewhere | (owner.is_in(held["login"].implode()) & (owner != pl.col("login")))).fill_null(False)
 
 
-def _assigned(wanted: pl.DataFrame) -> pl.DataFrame:
+def _altered(wanted: pl.DataFrame) -> pl.DataFrame:
+    """The devices that are assigned, moved or set otherwise, with the values that they have in the end."""
+    owner = pl.col(f"login{WAS}")
+    password_changed = pl.col("web_password").is_not_null() & (
+        pl.col("web_password_fingerprint") != pl.col(f"web_password_fingerprint{WAS}").fill_null("")
+    )
+    differs = [(pl.col(name) != pl.col(f"{name}{WAS}")).fill_null(False) for name in _VALUES]
+    is_altered = owner.ne_missing(pl.col("login")) | password_changed | pl.any_horizontal(differs)
     values: dict[str, pl.Expr] = {}
     for name in _VALUES:
-        was = pl.col(f"{name}{WAS}")
-        values[name] = pl.coalesce(name, was, pl.lit("" if name in _TEXTS else FOLLOW_ME_DEFAULTS.get(name, 0)))
+        values[name] = pl.coalesce(name, f"{name}{WAS}", pl.lit(_default_of(name)))
+    return wanted.filter(is_altered).with_columns(**values, password_changed=password_changed)
+
+
+def _assigned(altered: pl.DataFrame) -> pl.DataFrame:
     names = {
         "ip_phone": pl.format("{} {}", vendor_of(pl.col("mac"), VENDORS), "mac"),
         "softphone": pl.format("Softphone {}", "login"),
         "mobile": pl.format("Mobile {}", "login"),
     }
-    frame = wanted.with_columns(
-        **values,
+    moves = pl.col(f"login{WAS}").is_not_null() & (pl.col(f"login{WAS}") != pl.col("login"))
+    frame = altered.with_columns(
+        action=pl.when(moves).then(pl.lit("move")).otherwise(pl.lit("assign")),
+        before=pl.col(f"login{WAS}"),
         name=pl.coalesce(*(pl.when(pl.col("kind") == kind).then(text) for kind, text in names.items())),
-        password_changed=pl.col("web_password").is_not_null()
-        & (pl.col("web_password_fingerprint") != pl.col(f"web_password_fingerprint{WAS}").fill_null("")),
     )
-    altered = pl.any_horizontal(
-        pl.col("password_changed"), *(pl.col(name).ne_missing(pl.col(f"{name}{WAS}")) for name in _VALUES)
-    )
-    action = (
-        pl.when(pl.col("device_id").is_null() | pl.col(f"login{WAS}").is_null())
-        .then(pl.lit("assign"))
-        .when(pl.col(f"login{WAS}") != pl.col("login"))
-        .then(pl.lit("move"))
-        .when(altered)
-        .then(pl.lit("assign"))
-        .otherwise(pl.lit("unchanged"))
-    )
-    frame = frame.with_columns(action=action, before=pl.col(f"login{WAS}"))
     fields = fields_json(frame, _changed_values(frame))
     columns = [
         *PHONE_CHANGES_SCHEMA.names(),
@@ -152,35 +140,43 @@ def _assigned(wanted: pl.DataFrame) -> pl.DataFrame:
 
 
 def _changed_values(frame: pl.DataFrame) -> dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]]:
+    """For each value that changes anywhere: whether it changes, its existing and its wanted one as JSON."""
+    had, has = pl.col(f"web_password_fingerprint{WAS}").fill_null("") != "", pl.col("web_password_fingerprint") != ""
+    differs = {name: pl.col(name) != pl.col(f"{name}{WAS}").fill_null(_default_of(name)) for name in _VALUES}
+    differs["web_password"] = pl.col("password_changed")
+    found = frame.select(condition.any().alias(name) for name, condition in differs.items()).row(0, named=True)
     changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]] = {}
-    for name in _VALUES:
-        wanted, was = pl.col(name), pl.col(f"{name}{WAS}")
-        if name in _TEXTS:
+    for name, condition in differs.items():
+        if not found[name]:
+            continue
+        was, wanted = pl.col(f"{name}{WAS}"), pl.col(name)
+        if name == "web_password":
+            both = (json_secret(had), json_secret(has))
+        elif name in _TEXTS:
             both = (json_text(frame, f"{name}{WAS}"), json_text(frame, name))
-            differs = wanted != was.fill_null("")
         else:
             both = (was.cast(pl.String).fill_null("null"), wanted.cast(pl.String))
-            differs = wanted != was.fill_null(FOLLOW_ME_DEFAULTS[name])
-        changed[name] = (differs, *both)
-    had = pl.col(f"web_password_fingerprint{WAS}").fill_null("") != ""
-    has = pl.col("web_password_fingerprint") != ""
-    changed["web_password"] = (pl.col("password_changed"), json_secret(had), json_secret(has))
+        changed[name] = (condition, *both)
     return changed
+
+
+def _default_of(name: str) -> str | int:
+    return "" if name in _TEXTS else FOLLOW_ME_DEFAULTS[name]
 
 
 def _kept_logins(records: Records) -> pl.DataFrame:
     return records.phones.filter(pl.col("keep")).select("login", "kind")
 
 
-def _released(plan: Plan, records: Records, snapshot: Snapshot, kept: pl.DataFrame) -> pl.DataFrame:
-    """The devices whose user goes, or whose user's row no longer asks for them."""
+def _released(plan: Plan, records: Records, free: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+    """The devices whose user goes, or whose user's row no longer asks for them. `free` are those nobody asks for."""
     gone = plan.changes.filter(pl.col("action").is_in(_ACTIONS_THAT_FREE_PHONES)).select("login")
     refused = plan.aside.filter(pl.col("outcome") == "rejected").select("login").drop_nulls()
     conflicts = plan.changes.filter(pl.col("action") == "conflict").select("login")
     present = records.users.select("login", row=pl.col(ROW)).join(
         pl.concat([refused, conflicts]), on="login", how="anti"
     )
-    owned = snapshot.devices.filter(pl.col("login").is_not_null())
+    owned = free.filter(pl.col("login").is_not_null())
     of_gone = owned.join(gone, on="login", how="semi").with_columns(row=pl.lit(None, dtype=pl.Int64))
     spoken_of = owned.filter(pl.col("kind").is_in(records.device_kinds)).join(present, on="login", how="inner")
     not_named = spoken_of.join(kept, on=["login", "kind"], how="anti")
@@ -200,9 +196,10 @@ def _given_up(frame: pl.DataFrame) -> pl.Series:
 
 def _with_phone_updates(plan: Plan, phones: pl.DataFrame, snapshot: Snapshot) -> Plan:
     """A change of phone alone counts as an update of its user."""
-    altered = phones.select("login", "row").unique("login", maintain_order=True)
     further = (
-        altered.join(plan.changes.select("login"), on="login", how="anti", maintain_order="left")
+        phones.select("login", "row")
+        .join(plan.changes.select("login"), on="login", how="anti", maintain_order="left")
+        .unique("login", maintain_order=True)
         .join(snapshot.users, on="login", how="inner", maintain_order="left")
         .with_columns(action=pl.lit("update"), fields=pl.lit("{}"))
     )
@@ -229,10 +226,10 @@ def _numberless_issues(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
     return issues_of_rows(rows, column, "mobile-number-missing", f"{column}: the mobile device needs a number")
 
 
-def _issues(wanted: pl.DataFrame, taken: pl.DataFrame, records: Records) -> list[pl.DataFrame]:
+def _issues(altered: pl.DataFrame, taken: pl.DataFrame, records: Records) -> list[pl.DataFrame]:
     column = records.columns.get(_MAC_KEY, "071ipp_mac")
     message = pl.format("{}: “{}” belongs to {}; the phone stays there", pl.lit(column), "mac", f"login{WAS}")
-    moved = wanted.filter(
+    moved = altered.filter(
         pl.col(f"login{WAS}").is_not_null(), pl.col(f"login{WAS}") != pl.col("login"), pl.col(f"profile{WAS}").is_null()
     )
     by_hand = pl.format("{}: “{}” moves from {}, to whom it was assigned by hand", pl.lit(column), "mac", f"login{WAS}")

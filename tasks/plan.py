@@ -133,6 +133,8 @@ def text_fields(columns: list[str]) -> list[str]:
 
 def fields_json(frame: pl.DataFrame, changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]]) -> pl.Series:
     """JSON of the changed fields, built as columns: field name to (condition, JSON of existing, JSON of wanted)."""
+    if not changed:
+        return pl.repeat("{}", frame.height, dtype=pl.String, eager=True).alias("fields")
     pieces = [
         pl.when(condition).then(pl.concat_str(pl.lit(f'"{name}":['), existing, pl.lit(","), wanted, pl.lit("]")))
         for name, (condition, existing, wanted) in changed.items()
