@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from flows.request import new_rotation, now
+from flows.request import new_audited_run, now
 from tasks.errors import WrongUseError
 from tasks.profile import Profile
 from tasks.run import Run
@@ -312,7 +312,7 @@ def test_a_softphone_is_rotated_by_its_login_and_an_unknown_phone_is_told(world:
 
 
 def rotation(run: str) -> Run:
-    return replace(new_rotation(), id=run)
+    return replace(new_audited_run("rotate"), id=run)
 
 
 def account(world: World) -> dict[str, str]:
