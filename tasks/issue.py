@@ -116,6 +116,7 @@ CATALOGUE: Final[dict[str, Rule]] = {
         ("field-unknown", "The Structure names a field that does not exist", "Use the nearest name, or remove it."),
         ("extension-moved", "An extension moves from one person to another", "Check that it is meant."),
         ("login-exists-skipped", "The user exists already and is left alone", "Use on_existing: adopt to import it."),
+        ("contact-not-imported", "A contact without a user is not imported yet", "Put the entry into the user's post."),
         ("column-gone", "A column of the last applied file is gone; its fields stay", "Check the export."),
         ("undo-kept", "Something was changed since and stays as it is", "Change it by hand, if it should go back."),
         ("undo-other-number", "The extension was taken since; the next free one is used", "Tell the person."),

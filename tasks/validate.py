@@ -7,6 +7,7 @@ A rejected row protects its record: its login, where it is known, stands in `asi
 import polars as pl
 
 from tasks.candidates import IDENTITY, candidates_of, untouched_fields_of
+from tasks.issue import issues_of_rows, no_issues
 from tasks.keyring import Keyring
 from tasks.mapping import mapping_of
 from tasks.names import Names
@@ -38,7 +39,7 @@ def validate_modules(modules: Modules, profile: Profile, keyring: Keyring) -> Re
         untouched=untouched,
         device_kinds=phones.kinds,
         columns=columns,
-        issues=pl.concat([modules.issues, found, phones.issues]),
+        issues=pl.concat([modules.issues, found, phones.issues, _contact_issues(modules)]),
         aside=pl.concat([modules.aside, _aside(candidates.join(rejected, on=ROW, how="semi"))]),
     )
 
@@ -60,6 +61,15 @@ def _with_fingerprints(kept: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
         fingerprints(keyring, kept["login"], field, kept[field]).alias(f"{field}_fingerprint")
         for field in SECRET_FIELDS
     )
+
+
+def _contact_issues(modules: Modules) -> pl.DataFrame:
+    """Contacts without a user are said not to get in, once a row; the rest of the row does."""
+    contacts = modules.frames.get("contact")
+    if contacts is None:
+        return no_issues()
+    message = "phonebook at top level: contacts without a user are not imported yet; put the entry into the user's post"
+    return issues_of_rows(contacts.unique(ROW, maintain_order=True), None, "contact-not-imported", message)
 
 
 def _aside(rejected: pl.DataFrame) -> pl.DataFrame:
