@@ -8,6 +8,7 @@ from flows.order import simulate_import
 from flows.request import ImportRequest, UndoRequest, offer_upload, open_job, open_undo
 from flows.undo_order import simulate_undo_of
 from tasks.errors import RollcallError, WrongUseError
+from tasks.prefect_server import start_server
 from tasks.profile_file import find_profile, load_profile
 from tasks.report import Report
 from tasks.settings import Settings
@@ -37,8 +38,11 @@ def import_file(
 
 def run_flow(request: ImportRequest) -> Report:
     """As `import_file`, for a request that is already made."""
+    # Before Prefect is imported: a server that is started for this run gets ready meanwhile.
+    server_is_ready = start_server()
     from flows.import_users import import_users
 
+    server_is_ready()
     return asyncio.run(import_users(request))
 
 
@@ -83,6 +87,8 @@ def undo_run(run: str, settings: Settings, approve: str | None = None) -> Report
 
 def run_undo_flow(request: UndoRequest) -> Report:
     """As `undo_run`, for a request that is already made."""
+    server_is_ready = start_server()
     from flows.undo_import import undo_import
 
+    server_is_ready()
     return asyncio.run(undo_import(request))

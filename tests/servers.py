@@ -185,9 +185,11 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         server.wait(STOP_SECONDS)
 
 
-def wait_until(ready: Callable[[], bool], server: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until(
+    ready: Callable[[], bool], server: subprocess.Popen[bytes], log: Path, *, seconds: float = START_SECONDS
+) -> None:
     """Waits for a server to answer; fails with its log when it ends or takes too long."""
-    until = time.monotonic() + START_SECONDS
+    until = time.monotonic() + seconds
     while time.monotonic() < until and server.poll() is None:
         if ready():
             return

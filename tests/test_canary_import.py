@@ -1,0 +1,155 @@
+"""No secret anywhere: imports that succeed, reject, crash and are cancelled, and every byte that they leave behind."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from canaries import PROFILE_CHANGES, SECRETS, STEPS, crashing, write_csv
+from conftest import PrefectServer
+from import_runs import run_import_flow, write_profile
+from test_canary import assert_clean
+
+from tests.servers import PostgreSQL, free_port, needed, wait_until
+
+
+def test_no_secret_is_left_by_an_import(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = run_import_flow(write_profile(tmp_path, PROFILE_CHANGES), write_csv(tmp_path))
+
+    assert done.output.outcome.status == "applied"
+    assert done.output.plan.summary["create"] == 1 and done.output.plan.phones.height == 1
+    assert_clean(prefect_server, rollcall_home, capfd)
+
+
+def test_no_secret_is_left_by_rejected_rows(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = run_import_flow(write_profile(tmp_path, PROFILE_CHANGES), write_csv(tmp_path, with_bad_rows=True))
+
+    assert done.output.plan.summary["rejected"] == 2
+    assert_clean(prefect_server, rollcall_home, capfd)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_no_secret_is_left_by_a_crash(
+    prefect_server: PrefectServer,
+    rollcall_home: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.setattr(STEPS[name], "function", crashing(STEPS[name].function))
+
+    failed = run_import_flow(write_profile(tmp_path, PROFILE_CHANGES), write_csv(tmp_path))
+
+    assert failed.states()[name] == "Failed"
+    assert "details withheld" in str(failed.output)
+    assert_clean(prefect_server, rollcall_home, capfd)
+
+
+def terminated(text: str) -> BaseException:
+    from prefect.exceptions import TerminationSignal
+
+    return TerminationSignal(15)
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, terminated], ids=["interrupted", "terminated"])
+def test_no_secret_is_left_by_a_cancelled_run(
+    prefect_server: PrefectServer,
+    rollcall_home: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    signal: Callable[[str], BaseException],
+) -> None:
+    step = STEPS["validate"]
+    monkeypatch.setattr(step, "function", crashing(step.function, signal))
+
+    with pytest.raises(BaseException) as raised:
+        run_import_flow(write_profile(tmp_path, PROFILE_CHANGES), write_csv(tmp_path))
+
+    assert not isinstance(raised.value, Exception)
+    assert_clean(prefect_server, rollcall_home, capfd)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from tasks.prefect_settings import prepare_prefect
+prepare_prefect()
+from canaries import PROFILE_CHANGES, STEPS, crashing, write_csv
+from import_runs import run_import_flow, write_profile
+folder = Path(sys.argv[1])
+profile = write_profile(folder, PROFILE_CHANGES)
+print(run_import_flow(profile, write_csv(folder, with_bad_rows=True)).output.headline)
+for name, step in STEPS.items():
+    whole, step.function = step.function, crashing(step.function)
+    step._tasks.clear()
+    import shutil, os; shutil.rmtree(Path(os.environ["ROLLCALL_HOME"]) / "keys")
+    print(name, run_import_flow(profile, write_csv(folder)).output)
+    step.function = whole
+    step._tasks.clear()
+"""
+
+
+@pytest.fixture
+def server_on_postgresql(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The address of a Prefect server that keeps everything in PostgreSQL, and the name of its database."""
+    database = postgresql.new_database()
+    port, home = free_port(), tmp_path / "prefect"
+    home.mkdir()
+    environment = os.environ | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database.replace("+psycopg", "+asyncpg"),
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    log_file = tmp_path / "server.log"
+    with log_file.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environment) as server:
+        try:
+            wait_until(lambda: _is_healthy(port), server, log_file, seconds=120)
+            yield f"http://127.0.0.1:{port}/api", database.rpartition("/")[2]
+        finally:
+            server.terminate()
+
+
+def test_no_secret_reaches_prefects_database_on_postgresql(
+    server_on_postgresql: tuple[str, str], postgresql: PostgreSQL, rollcall_home: Path, tmp_path: Path
+) -> None:
+    api_url, database = server_on_postgresql
+    (dump_program,) = needed("pg_dump", package="postgresql-client")
+    (tmp_path / "program.py").write_text(PROGRAM)
+    tests = Path(__file__).parent
+    environment = os.environ | {"PREFECT_API_URL": api_url, "PYTHONPATH": f"{tests.parent}:{tests}"}
+
+    said = subprocess.run(
+        [sys.executable, tmp_path / "program.py", tmp_path],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    dump = ""
+    command = [dump_program, "-h", "127.0.0.1", "-p", str(postgresql.port), "-U", postgresql.account, database]
+    for _ in range(60):
+        before, dump = dump, subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        if dump == before and "assign-phones" in dump:
+            break
+        time.sleep(1)
+    assert dump.count("details withheld") >= len(STEPS), "the crashes were not recorded, so nothing was searched"
+    assert [secret for secret in SECRETS if secret in dump + said.stdout + said.stderr] == []
+
+
+def _is_healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=5):
+            return True
+    except OSError:
+        return False
