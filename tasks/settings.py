@@ -37,6 +37,17 @@ class Settings(BaseSettings):
     registrar_file: Path | None = Field(
         default=None, description="what a SIP registrar reads beside a SQLite phone system; in home by default"
     )
+    upload_limit_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=1_000_000_000, description="the most that an upload may hold"
+    )
+    upload_hours: Annotated[float, Field(gt=0)] = Field(default=24, description="how long an upload waits for its run")
+    notify: str = Field(
+        default="",
+        description="Prefect blocks that are told of failed, held and missing imports: type/name, separated by commas",
+    )
+    notify_after_days: Annotated[int, Field(ge=1)] = Field(
+        default=2, description="a profile that imported nothing for so long is told of"
+    )
 
     sip_registrar: str = Field(
         default="", pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])?(:[0-9]{1,5})?$", description="host[:port] for phones"

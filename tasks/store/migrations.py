@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tasks.errors import WrongUseError
-from tasks.store import tables
+from tasks.store import tables, upload_tables
 from tasks.store.connection import Connection
 from tasks.store.registrar_schema import create_registrar
 from tasks.store.seen import seen_phones
@@ -37,7 +37,18 @@ def add_seen_phones(connection: Connection) -> None:
     connection.execute(CreateTable(seen_phones))
 
 
-MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (create_first_tables, add_registrar, add_seen_phones)
+def create_upload_tables(connection: Connection) -> None:
+    """Uploads wait in the database, so that any worker finds them."""
+    for table in upload_tables.METADATA.sorted_tables:
+        connection.execute(CreateTable(table))
+
+
+MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (
+    create_first_tables,
+    add_registrar,
+    add_seen_phones,
+    create_upload_tables,
+)
 
 
 def migrate(connection: Connection) -> int:
