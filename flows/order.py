@@ -106,9 +106,10 @@ def make_plan(records: Records, job: Job, call: Calling) -> Plan:
 
 def simulate_import(job: Job, call: Calling = as_function) -> Report:
     """The plan, made by the same functions that an import runs; nothing is written."""
-    job = replace(job, fetching=job.fetching or fetch_with_retries)
+    if call is not as_task:
+        job = replace(job, fetching=job.fetching or fetch_with_retries)
     plan = make_plan(take_in(job, call).records, job, call)
-    return as_function(report)(plan, None)
+    return call(report)(plan, None)
 
 
 def run_import(job: Job, call: Calling) -> Report:

@@ -7,7 +7,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
+from flows.deployed import (
+    FormText,
+    Occasion,
+    as_plain_text,
+    offer_profiles,
+    refuse_what_only_a_terminal_may,
+)
 from flows.order import Job
 from flows.sources import fetch_request
 from flows.undo_order import UndoJob
@@ -24,42 +32,64 @@ from tasks.store.files import held_run_of, read_file
 from tasks.store.read import facts_of_run
 from tasks.store.runs import find_run
 from tasks.store.store import Store, open_store
+from tasks.uploads import find_upload
 
 
 class ImportRequest(BaseModel):
-    """The form of the flow in Prefect's UI."""
+    """Which profile, which file, and how far to go."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, title="Import")
 
-    profile: str = Field(title="Profile", description="name of a profile in the profiles folder")
-    upload: str | None = Field(default=None, title="Upload", description="id of an uploaded file; none for type url")
-    approve: str | None = Field(default=None, title="Approve", description="checksum of the held plan that may pass")
-
-    expected: str | None = Field(default=None, title="Expected", description="checksum of a saved plan: this or none")
-    actor: str | None = Field(
-        default=None, title="Actor", description="who asks for it; by default whose process it is"
+    profile: str = Field(
+        title="Profile",
+        description="Whose CSV and whose rules. A new one: `rollcall new NAME`, or the console.",
+        json_schema_extra=offer_profiles,
     )
+    upload: FormText = Field(
+        default=None,
+        title="Upload",
+        json_schema_extra=as_plain_text,
+        description="Id of an uploaded file, from the console or `rollcall upload FILE`. "
+        "Leave it empty for a profile that fetches from its URL.",
+    )
+    simulate: bool = Field(
+        default=False, title="Simulate", description="Make and show the plan, write nothing. The upload is kept."
+    )
+    approve: FormText = Field(
+        default=None,
+        title="Approve",
+        json_schema_extra=as_plain_text,
+        description="Checksum of the held plan that may pass, as the held run shows it. Any other plan is refused.",
+    )
+
+    # Only the command line and the console say these, in their own process: they have no place in the form.
+    expected: SkipJsonSchema[str | None] = None
+    actor: SkipJsonSchema[str | None] = None
 
     @property
     def speaking_name(self) -> str:
         """The name of the flow run: profile, mode and file; nothing of what is in the file."""
-        upload = _UPLOADS.get(self.upload or "")
-        words = [f"import {Path(self.profile).stem}", *_mode_in_words(self.profile)]
-        if upload:
-            words.append(f"from {upload.name}")
+        file = _LOCAL_FILES.get(self.upload or "")
+        origin = file.name if file else self.upload
+        words = ["simulate" if self.simulate else "import", Path(self.profile).stem, *_mode_in_words(self.profile)]
+        if origin:
+            words.append(f"from {origin}")
         return " ".join(words) + (", approved" if self.approve else "")
 
 
 class UndoRequest(BaseModel):
-    """The form of the undo in Prefect's UI."""
+    """Which run is taken back."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, title="Undo")
 
-    run: str = Field(title="Run", description="id of the applied run that is taken back")
-    approve: str | None = Field(default=None, title="Approve", description="checksum of the held undo that may pass")
-    actor: str | None = Field(
-        default=None, title="Actor", description="who asks for it; by default whose process it is"
+    run: str = Field(title="Run", description="Id of the applied run that is taken back: `rollcall runs` lists them.")
+    approve: FormText = Field(
+        default=None,
+        title="Approve",
+        json_schema_extra=as_plain_text,
+        description="Checksum of the held undo that may pass, as the held run shows it.",
     )
+    actor: SkipJsonSchema[str | None] = None
 
     @property
     def speaking_name(self) -> str:
@@ -67,7 +97,7 @@ class UndoRequest(BaseModel):
         return f"undo of {self.run}" + (", approved" if self.approve else "")
 
 
-_UPLOADS: dict[str, SourceFile] = {}
+_LOCAL_FILES: dict[str, SourceFile] = {}
 
 
 def _mode_in_words(profile: str) -> list[str]:
@@ -79,9 +109,12 @@ def _mode_in_words(profile: str) -> list[str]:
 
 
 def offer_upload(file: SourceFile) -> str:
-    """Makes a file known to this process as an upload, under an id that a run's parameters may show."""
-    upload = f"upload-{len(_UPLOADS) + 1}"
-    _UPLOADS[upload] = file
+    """Makes a file known to this process as an upload, under an id that a run's parameters may show.
+
+    It is for a run in this process: nothing is copied. Runs elsewhere take uploads from the database (`tasks.uploads`).
+    """
+    upload = f"local-{len(_LOCAL_FILES) + 1}"
+    _LOCAL_FILES[upload] = file
     return upload
 
 
@@ -90,28 +123,34 @@ def now() -> str:
     return timestamp(datetime.now(UTC))
 
 
-def open_job(request: ImportRequest, settings: Settings | None = None) -> Job:
+def open_job(request: ImportRequest, settings: Settings | None = None, occasion: Occasion | None = None) -> Job:
     """All that the import needs, from the settings of this installation.
 
-    Raises: WrongUseError for an unknown profile or upload.
+    Raises: WrongUseError for an unknown profile or upload, or a worker that does not know where its state lies.
     """
-    settings = settings or Settings()
+    settings, occasion = settings or Settings(), occasion or Occasion()
+    if occasion.deployed:
+        refuse_what_only_a_terminal_may(request.profile, settings)
     profile = load_profile(find_profile(request.profile, settings))
-    if request.upload is not None and request.upload not in _UPLOADS:
-        raise WrongUseError("upload-unknown", f"There is no upload {request.upload} here. Upload the file again.")
     store = open_store(settings)
     held = _held_source(request, profile, store) if request.upload is None and request.approve else None
     return Job(
         profile=profile,
-        request=fetch_request(profile, _UPLOADS.get(request.upload or ""), settings, store),
+        request=fetch_request(profile, _file(request, store), settings, store),
         fetching=None if held is None else lambda _: held,
         store=store,
-        run=new_run(profile, request.actor),
+        run=new_run(profile, request.actor, occasion),
         clock=now,
         circumstances=circumstances_of(profile, settings),
         approve=request.approve,
         expected=request.expected,
     )
+
+
+def _file(request: ImportRequest, store: Store) -> SourceFile | None:
+    if request.upload is None:
+        return None
+    return _LOCAL_FILES.get(request.upload) or find_upload(store, request.upload, datetime.now(UTC))
 
 
 def _held_source(request: ImportRequest, profile: Profile, store: Store) -> Source | None:
@@ -135,15 +174,16 @@ def _held_source(request: ImportRequest, profile: Profile, store: Store) -> Sour
     )
 
 
-def new_run(profile: Profile, actor: str | None = None) -> Run:
-    """A run that starts now, by default by whoever runs this process."""
-    started = datetime.now(UTC)
+def new_run(profile: Profile, actor: str | None = None, occasion: Occasion | None = None) -> Run:
+    """A run that starts now, by default by whoever runs this process; attempts of one flow run are one run."""
+    occasion = occasion or Occasion()
+    started = occasion.created or datetime.now(UTC)
     return Run(
-        id=new_run_id(started),
+        id=new_run_id(started, occasion.identity),
         profile=profile.name,
         mode=profile.mode,
         started=timestamp(started),
-        actor=actor or _actor(),
+        actor=_actor(occasion) if occasion.deployed else actor or _actor(),
         version=version("rollcall"),
         profile_digest=profile.digest,
     )
@@ -171,20 +211,20 @@ def circumstances_of(profile: Profile, settings: Settings) -> Circumstances:
     )
 
 
-def open_undo(request: UndoRequest, settings: Settings | None = None) -> UndoJob:
+def open_undo(request: UndoRequest, settings: Settings | None = None, occasion: Occasion | None = None) -> UndoJob:
     """All that the undo needs; its brakes and its pool are those of the run's profile, where that still exists."""
-    settings = settings or Settings()
+    settings, occasion = settings or Settings(), occasion or Occasion()
     store = open_store(settings)
     with store.open() as connection:
         target = find_run(connection, request.run)
     profile = _profile_of(target["profile"], settings) if target else None
     run = Run(
-        id=new_run_id(datetime.now(UTC)),
+        id=occasion.run_id(),
         kind="undo",
         profile=target["profile"] if target else "",
         mode="undo",
         started=now(),
-        actor=request.actor or _actor(),
+        actor=request.actor or _actor(occasion),
         version=version("rollcall"),
         undoes=request.run,
     )
@@ -204,5 +244,5 @@ def _profile_of(name: str, settings: Settings) -> Profile | None:
         return None
 
 
-def _actor() -> str:
-    return os.environ.get("USER") or getuser()
+def _actor(occasion: Occasion | None = None) -> str:
+    return "prefect" if occasion and occasion.deployed else os.environ.get("USER") or getuser()

@@ -6,17 +6,21 @@ prepare_prefect()
 
 from prefect import flow  # noqa: E402  (its environment comes first)
 
+from flows.occasion import concluded, earlier_end, occasion  # noqa: E402
 from flows.order import as_task  # noqa: E402
 from flows.request import UndoRequest, open_undo  # noqa: E402
 from flows.undo_order import run_undo  # noqa: E402
 from tasks.ending import ENDING  # noqa: E402
+from tasks.events import announce_undo  # noqa: E402
 from tasks.redact import safe_flow  # noqa: E402
 from tasks.report import Report  # noqa: E402
+from tasks.settings import Settings  # noqa: E402
 
 
 @flow(
     name="undo-import",
-    flow_run_name="{request.speaking_name}",
+    flow_run_name="undo {request.run}",
+    timeout_seconds=7200,
     validate_parameters=True,
     persist_result=False,
     **ENDING,
@@ -24,4 +28,9 @@ from tasks.report import Report  # noqa: E402
 @safe_flow
 async def undo_import(request: UndoRequest) -> Report:
     """Takes an applied run back: created goes, updated gets its values back, removed comes back."""
-    return run_undo(open_undo(request), as_task)
+    here, settings = occasion(), Settings()
+    if (ended := earlier_end(here, settings)) is not None:
+        return ended
+    report = run_undo(open_undo(request, settings, here), as_task)
+    announce_undo(report)
+    return concluded(report)

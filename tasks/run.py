@@ -1,5 +1,6 @@
 """A run: one import, simulation or undo, as the history keeps it."""
 
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,9 +40,13 @@ class Outcome(Output):
         return self.status in {"applied", "nothing"}
 
 
-def new_run_id(now: datetime) -> str:
-    """A run's id: sortable by time, easy to read aloud."""
-    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+def new_run_id(now: datetime, identity: str = "") -> str:
+    """A run's id: sortable by time, easy to read aloud; the same for the same time and `identity`, if one is given.
+
+    Another id at the same second must not meet it: apply takes a known id for its own earlier attempt.
+    """
+    tail = hashlib.sha256(identity.encode()).hexdigest()[:8] if identity else secrets.token_hex(4)
+    return f"{now:%Y%m%d-%H%M%S}-{tail}"
 
 
 def timestamp(now: datetime) -> str:

@@ -1,0 +1,69 @@
+"""Held imports: what waits for a person's answer, and the answer that says no.
+
+The held run keeps its file sealed in the database. Approving runs the import again from exactly that file; refusing
+forgets it, so that nobody can approve it later. Meanwhile nothing waits: no worker, no process, no slot.
+"""
+
+import json
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from tasks.errors import HeldError
+from tasks.output import Source, SourceFacts
+from tasks.store.connection import Connection
+from tasks.store.files import held_run_of, read_file
+from tasks.store.runs import find_run
+from tasks.store.store import Store
+from tasks.store.tables import run_files
+
+
+@dataclass(frozen=True, repr=False)
+class Held:
+    """A held run and the file from which its plan was made."""
+
+    run: str
+    source: Source
+
+
+def read_held(store: Store, profile: str, checksum: str) -> Held:
+    """The held import of this profile whose plan has this checksum.
+
+    Raises: HeldError when none waits under this checksum (any more).
+    """
+    with store.open() as connection:
+        run, row = _find(connection, profile, checksum)
+        content = read_file(connection, run, "source", store.keyring)
+    if content is None:
+        raise _none(profile)
+    was = json.loads(row["source"])
+    facts = SourceFacts(name=was.get("name", ""), digest=was.get("digest", ""), size_bytes=len(content))
+    return Held(run, Source(data=content, facts=facts))
+
+
+def forget_held(store: Store, profile: str, checksum: str) -> str:
+    """Forgets the file of a held import, after it was applied or refused; gives the held run's id.
+
+    Raises: HeldError when none waits under this checksum (any more).
+    """
+    with store.open() as connection:
+        run, _ = _find(connection, profile, checksum)
+        connection.execute(sa.delete(run_files).where(run_files.c.run_id == run, run_files.c.kind == "source"))
+        connection.commit()
+    return run
+
+
+def _find(connection: Connection, profile: str, checksum: str) -> tuple[str, dict[str, str]]:
+    run = held_run_of(connection, profile, checksum)
+    row = find_run(connection, run) if run else None
+    if run is None or row is None:
+        raise _none(profile)
+    return run, row
+
+
+def _none(profile: str) -> HeldError:
+    return HeldError(
+        "held-unknown",
+        f"No import of {profile} is held under this checksum: it was answered, a newer one took its place, its time "
+        "is over, or the checksum is mistyped. `rollcall runs` lists the held ones; import the file again if need be.",
+    )
