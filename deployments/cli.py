@@ -97,6 +97,7 @@ def new(name: str, **choices: str | None) -> None:
     if "url" in given:
         given.setdefault("type", "url")
     path = new_profile(name, Settings(), given)
+    _renew_forms()
     click.echo(path)
     click.echo(f"Look at it, then: rollcall simulate {name} FILE.csv", err=True)
 
@@ -252,6 +253,63 @@ def show(run: str | None, login: str | None, as_json: bool) -> None:
 
 
 @rollcall.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@told
+def upload(file: Path) -> None:
+    """Keep a file sealed in the database, for a run that any worker may take; print its id."""
+    from deployments.imports import upload_file
+
+    click.echo(upload_file(file, Settings()))
+
+
+@rollcall.command()
+@click.argument("profile")
+@click.option("--cron", help='When, as cron says it: "0 12 * * *" is every noon.')
+@click.option("--timezone", default="UTC", show_default=True, help="Of the schedule, such as Europe/Berlin.")
+@click.option("--force", is_flag=True, help="Automate a profile of type upload all the same.")
+@click.option("--off", is_flag=True, help="Remove the profile's schedule.")
+@told
+def automate(profile: str, cron: str | None, timezone: str, force: bool, off: bool) -> None:
+    """Import a profile by itself, at the times of a schedule."""
+    from deployments.automating import start_automation, stop_automating
+
+    if (cron is None) == (not off):
+        raise WrongUseError("automate-what", 'Say when with --cron "0 12 * * *", or remove the schedule with --off.')
+    if cron is None:
+        stop_automating(profile, Settings())
+    else:
+        start_automation(profile, cron, timezone, Settings(), force=force)
+
+
+@rollcall.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Of Prefect's pages; the last one or a free one otherwise.")
+@told
+def up(port: int | None) -> None:
+    """Run Prefect's server, a worker and the console on this machine until Ctrl-C."""
+    from deployments.up import run_up
+
+    run_up(Settings(), port)
+
+
+@rollcall.command()
+@told
+def worker() -> None:
+    """Run a worker: it takes the runs of Prefect's server, on this machine or another."""
+    from deployments.up import run_worker
+
+    run_worker(Settings())
+
+
+@rollcall.command()
+@told
+def doctor() -> int:
+    """Check versions, database, key, storage, profiles, server, workers and clocks."""
+    from deployments.doctor import run_doctor
+
+    return run_doctor(Settings())
+
+
+@rollcall.command()
 @click.option("--clear", is_flag=True, required=True, help="Remove every cached output.")
 @told
 def cache(clear: bool) -> None:
@@ -278,6 +336,16 @@ def console(host: str, port: int, **choices: Any) -> None:
     else:
         proxies = frozenset(choices["proxy"])
         serve(host, port, Settings(), proxy_header=choices["proxy_header"], proxies=proxies)
+
+
+def _renew_forms() -> None:
+    """Tells a running server of the new profile, so that its forms offer it."""
+    from deployments.server import can_connect
+
+    if can_connect(Settings()):
+        from deployments.deploy import refresh
+
+        refresh(Settings())
 
 
 def _shown(report: Any, as_json: bool) -> int:

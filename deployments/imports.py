@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flows.order import simulate_import
@@ -13,6 +14,8 @@ from tasks.profile_file import find_profile, load_profile
 from tasks.report import Report
 from tasks.settings import Settings
 from tasks.source_file import SourceFile
+from tasks.store.store import open_store
+from tasks.uploads import UploadLimits, forget_expired_uploads, keep_upload
 
 
 def simulate_file(profile: str, file: SourceFile | None, settings: Settings) -> Report:
@@ -47,7 +50,10 @@ def run_flow(request: ImportRequest) -> Report:
 
 
 def request_for(profile: str, file: SourceFile | None, settings: Settings, approve: str | None = None) -> ImportRequest:
-    """The request for a file on this machine, refused early when profile and file do not fit together."""
+    """The request for a file on this machine, refused early when profile and file do not fit together.
+
+    A held plan that is approved has its file already.
+    """
     kind = load_profile(find_profile(profile, settings)).type
     if kind == "upload" and file is None and approve is None:
         raise WrongUseError("file-missing", f"Profile {profile} takes an upload: name the CSV file after the profile.")
@@ -56,6 +62,21 @@ def request_for(profile: str, file: SourceFile | None, settings: Settings, appro
     if file is not None and not file.is_file():
         raise RollcallError("file-unreadable", f"There is no file {file}. Nothing was written.")
     return ImportRequest(profile=profile, upload=offer_upload(file) if file else None, approve=approve)
+
+
+def upload_file(file: Path, settings: Settings) -> str:
+    """Keeps a file sealed in the database; gives the id by which a run may name it.
+
+    Raises: WrongUseError when it cannot be read, is empty or too large.
+    """
+    limits = UploadLimits(settings.upload_limit_bytes, timedelta(hours=settings.upload_hours))
+    store, now = open_store(settings), datetime.now(UTC)
+    forget_expired_uploads(store, now)
+    try:
+        with file.open("rb") as content:
+            return keep_upload(store, content, file.name, now, limits).id
+    except OSError as error:
+        raise WrongUseError("file-unreadable", f"{file} cannot be read: {error.strerror}.") from None
 
 
 def saved_checksum(plan: Path) -> str:

@@ -1,0 +1,2 @@
+-- Prefect's records live beside the phone system, in a database of their own.
+CREATE DATABASE prefect;

@@ -1,0 +1,200 @@
+"""`rollcall up`: Prefect's server, a worker and the console on loopback, as children of one process that ends them all.
+
+Each child has a session of its own, so that Ctrl-C reaches only this process: it stops the worker first, then the
+server that the worker reports to. Prefect gives every flow run yet another session, so a mark in the environment finds
+what a killed worker left behind. A worker or console that ends by itself is started again; without its server nothing
+goes on.
+"""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import click
+
+from deployments.install import install
+from deployments.server import POOL, Server, answers, connect, free_port_near, merged, own_server, worker_environment
+from tasks.errors import RollcallError
+from tasks.prefect_settings import prepare_prefect
+from tasks.settings import Settings
+
+START_SECONDS: Final = 120
+STOP_SECONDS: Final = 20
+RESTART_SECONDS: Final = 5
+CONSOLE_PORT: Final = 8140
+LOOK_SECONDS: Final = 0.3
+MARK: Final = "ROLLCALL_UP"
+
+
+@dataclass
+class Child:
+    """One long-running process; `essential` means that nothing goes on without it."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    log: Path
+    essential: bool = False
+    process: "subprocess.Popen[bytes] | None" = None
+    restart_at: float = field(default=0.0)
+
+    def start(self) -> None:
+        """Starts it in a process group of its own, its words appended to its log."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+                self.command,
+                env=dict(self.environment),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                umask=0o077,
+            )
+
+    def has_ended(self) -> bool:
+        """Whether it ran and does no more."""
+        return self.process is not None and self.process.poll() is not None
+
+    def stop(self) -> None:
+        """Asks it to end, waits, and ends it at last."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                click.echo(f"{self.name} did not end within {STOP_SECONDS} s and is killed", err=True)
+                self.process.kill()
+        self.process.wait()
+
+
+def run_up(settings: Settings, port: int | None) -> None:
+    """Runs until Ctrl-C or SIGTERM.
+
+    Raises: WrongUseError when the given port is taken; RollcallError when the server ends or does not start.
+    """
+    with _signals_noted() as stopping:
+        server = own_server(settings, port)
+        os.environ[MARK] = mark = secrets.token_hex(8)
+        children: list[Child] = []
+        try:
+            _start_all(settings, server, children, stopping)
+            _watch(children, stopping)
+        finally:
+            for child in reversed(children):
+                child.stop()
+            _end_marked(f"{MARK}={mark}".encode())
+            click.echo("stopped", err=True)
+
+
+def worker_command() -> tuple[str, ...]:
+    """A worker of the pool. Without --limit, which can end a worker; the pool's own limit does the same."""
+    return (sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process")
+
+
+def run_worker(settings: Settings) -> None:
+    """Becomes a worker of the pool, for the server that PREFECT_API_URL names or that `rollcall up` started."""
+    connect(settings)
+    os.umask(0o077)
+    command = worker_command()
+    os.execve(command[0], command, merged(worker_environment(settings)))  # noqa: S606 - our own interpreter
+
+
+def _start_all(settings: Settings, server: Server, children: list[Child], stopping: Callable[[], bool]) -> None:
+    prepare_prefect()
+    logs = settings.home.absolute() / "logs"
+    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    serve = (sys.executable, "-m", "deployments.prefect_server")
+    running = Child("server", serve, merged(server.environment()), logs / "server.log", essential=True)
+    children.append(running)
+    running.start()
+    _wait_until_healthy(server, running, stopping)
+    if stopping():
+        return
+    os.environ |= server.client_environment()
+    install(settings)
+    environment = merged(server.client_environment(), worker_environment(settings))
+    worker = Child("worker", worker_command(), environment, logs / "worker.log")
+    children.append(worker)
+    console_port = free_port_near(CONSOLE_PORT)
+    code = "from deployments.cli import main; main()"
+    console = (sys.executable, "-c", code, "console", "--port", str(console_port))
+    children.append(Child("console", console, environment, logs / "console.log"))
+    for child in children[1:]:
+        child.start()
+    _tell(settings, server, children, console_port)
+
+
+def _tell(settings: Settings, server: Server, children: list[Child], console_port: int) -> None:
+    password = settings.home.absolute() / "server-password"
+    click.echo(f"Prefect   {server.url}  user rollcall, password in {password}")
+    click.echo(f"console   http://127.0.0.1:{console_port}/")
+    for child in children:
+        if child.process is not None:
+            click.echo(f"{child.name:9} process {child.process.pid}, log {child.log}")
+    click.echo(f"profiles  {settings.profiles.absolute()}")
+    click.echo("Ctrl-C stops all of it.")
+
+
+def _watch(children: list[Child], stopping: Callable[[], bool]) -> None:
+    while not stopping():
+        for child in children:
+            if not child.has_ended():
+                continue
+            if child.essential:
+                raise RollcallError("server-ended", f"The {child.name} ended by itself. Its log {child.log} says why.")
+            _start_again(child)
+        time.sleep(LOOK_SECONDS)
+
+
+def _start_again(child: Child) -> None:
+    if not child.restart_at:
+        child.restart_at = time.monotonic() + RESTART_SECONDS
+        click.echo(f"{child.name} ended by itself (see {child.log}); it is started again", err=True)
+    elif time.monotonic() >= child.restart_at:
+        child.restart_at = 0.0
+        child.start()
+
+
+def _wait_until_healthy(server: Server, child: Child, stopping: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not stopping() and not answers(server.api_url, timeout_seconds=1):
+        if child.has_ended() or time.monotonic() > deadline:
+            raise RollcallError("server-not-started", f"Prefect's server did not start. Its log {child.log} says why.")
+        time.sleep(LOOK_SECONDS)
+
+
+@contextmanager
+def _signals_noted() -> Generator[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM came; nothing is interrupted, so that no child is forgotten."""
+    came: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_marked(mark: bytes) -> None:
+    """Ends every process that bears the mark, except this one; only Linux tells another process's environment."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(entry.name) != os.getpid() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                os.kill(int(entry.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue

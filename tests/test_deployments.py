@@ -1,0 +1,195 @@
+"""The deployments on a real server with a real worker, on PostgreSQL: the phone system is right each time."""
+
+import json
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from servers import PostgreSQL, running_postgresql
+from stack import Stack, running_stack, until
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def database() -> Generator[PostgreSQL]:
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stack(database: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("stack"), database) as running:
+        yield running
+
+
+def people(count: int, start: int = 0) -> list[str]:
+    return [f"u{n:04},Person {n},{2000 + n}" for n in range(start, start + count)]
+
+
+def users(stack: Stack, profile: str = "staff") -> list[str]:
+    found = json.loads(stack.rollcall("users", "--json").stdout)
+    return sorted(user["login"] for user in found if user["profile"] == profile)
+
+
+@contextmanager
+def apply_stopped(database: PostgreSQL, stack: Stack) -> Generator[None]:
+    """Apply comes to the middle of its writes and waits there: another session holds a table that it writes late."""
+    import adbc_driver_postgresql.dbapi as dbapi
+
+    url = stack.environment["ROLLCALL_DATABASE_URL"].replace("+psycopg", "")
+    with dbapi.connect(url, autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE phonebook IN SHARE MODE")
+        yield
+        connection.rollback()
+
+
+def apply_waits(database: PostgreSQL, stack: Stack) -> bool:
+    name = stack.environment["ROLLCALL_DATABASE_URL"].rpartition("/")[2]
+    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'phonebook'::regclass AND NOT granted"
+    return database.run(waiting, name) != "0"
+
+
+def test_a_run_started_by_parameters_imports_an_upload_which_is_gone_afterwards(stack: Stack) -> None:
+    upload = stack.upload(people(3))
+    simulated = stack.ended(stack.run("import-users/simulate", profile="staff", upload=upload, simulate=True))
+    assert (simulated["name"], users(stack)) == ("Simulated", [])
+
+    ended = stack.ended(stack.run("import-users/import", profile="staff", upload=upload))
+
+    assert (ended["name"], ended["message"]) == ("Applied", "Done: 3 create, 0 update, 0 remove, 0 unchanged.")
+    assert users(stack) == ["u0000", "u0001", "u0002"]
+    again = stack.ended(stack.run("import-users/import", profile="staff", upload=upload))
+    assert again["type"] == "FAILED" and "Upload the file again" in again["message"]
+
+
+def test_the_form_offers_the_profiles_and_takes_neither_paths_nor_unknown_ones(stack: Stack) -> None:
+    stack.rollcall("new", "branch")
+    found = stack.api("GET", "/deployments/name/import-users/import")
+    form: dict[str, Any] = found["parameter_openapi_schema"]["definitions"]["ImportRequest"]["properties"]
+
+    assert set(form["profile"]["enum"]) >= {"branch", "staff"}
+    assert set(form) == {"profile", "upload", "simulate", "approve"}
+    assert all(field["title"] and field["description"] for field in form.values())
+    for profile in (str(stack.folder / "profiles" / "staff.yaml"), "nobody"):
+        refused = stack.try_run("import-users/import", profile=profile)
+        assert refused.status_code == 409, refused.text
+
+
+def held_checksum(stack: Stack) -> str:
+    """Of an import that a brake holds: its file is empty."""
+    ended = stack.ended(stack.run("import-users/import", profile="staff", upload=stack.upload([])))
+    assert ended["name"] == "Held", ended
+    runs = json.loads(stack.rollcall("runs", "--json").stdout)
+    return next(run["checksum"] for run in runs if run["status"] == "held")
+
+
+def test_a_held_plan_is_refused_by_a_blind_click_and_cannot_be_approved_any_more(stack: Stack) -> None:
+    before = users(stack)
+    checksum = held_checksum(stack)
+
+    assert stack.try_run("answer-held/answer", profile="staff").status_code == 409
+    wrong = stack.run("answer-held/answer", profile="staff", checksum="0" * 32, approve=True)
+    blind = stack.ended(stack.run("answer-held/answer", profile="staff", checksum=checksum))
+    late = stack.run("answer-held/answer", profile="staff", checksum=checksum, approve=True)
+
+    assert (stack.ended(wrong)["type"], blind["name"], stack.ended(late)["type"]) == ("FAILED", "Refused", "FAILED")
+    assert users(stack) == before != []
+
+
+def test_a_held_plan_is_approved_by_its_checksum(stack: Stack) -> None:
+    checksum = held_checksum(stack)
+
+    ended = stack.ended(stack.run("answer-held/answer", profile="staff", checksum=checksum, approve=True))
+
+    assert (ended["name"], users(stack)) == ("Applied", [])
+
+
+def test_a_cancelled_apply_rolls_back(stack: Stack, database: PostgreSQL) -> None:
+    before = users(stack)
+    with apply_stopped(database, stack):
+        run = stack.run("import-users/import", profile="staff", upload=stack.upload(people(5, 100)))
+        until(lambda: apply_waits(database, stack), 60, "apply in the middle of its writes")
+        stack.api("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
+        ended = stack.ended(run)
+
+    assert ended["type"] == "CANCELLED"
+    assert users(stack) == before
+
+
+def test_a_run_whose_worker_is_killed_in_apply_is_finished_by_another_worker(
+    stack: Stack, database: PostgreSQL
+) -> None:
+    before = users(stack)
+    with apply_stopped(database, stack):
+        run = stack.run("import-users/import", profile="staff", upload=stack.upload(people(7, 200)))
+        until(lambda: apply_waits(database, stack), 60, "apply in the middle of its writes")
+        stack.kill_worker()
+    until(lambda: not apply_waits(database, stack), 30, "the end of the killed session")
+    assert users(stack) == before
+
+    ended = stack.ended(run, 240)
+
+    assert ended["name"] == "Applied", ended
+    assert users(stack) == [f"u{n:04}" for n in range(200, 207)]
+
+
+def test_a_schedule_fires_and_is_gone_with_its_profile(stack: Stack) -> None:
+    stack.profile("nightly")
+    refused = stack.rollcall("automate", "nightly", "--cron", "* * * * *")
+    made = stack.rollcall("automate", "nightly", "--cron", "* * * * *", "--timezone", "Europe/Berlin", "--force")
+    assert refused.returncode == 2 and "only recommended for the type Fetch from URL" in refused.stderr
+    assert made.returncode == 0 and made.stdout.count(":") > 5, made.stderr
+
+    found = stack.api("GET", "/deployments/name/import-users/profile-nightly")
+    assert found["global_concurrency_limit"]["limit"] == 1
+
+    def fired() -> list[dict[str, Any]]:
+        which = {"deployments": {"id": {"any_": [found["id"]]}}, "flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}}
+        return stack.api("POST", "/flow_runs/filter", which)
+
+    run = until(fired, 90, "the schedule")[0]
+    assert run["auto_scheduled"] and "no file was given" in run["state"]["message"]
+    (stack.folder / "profiles" / "nightly.yaml").unlink()
+    stack.rollcall("new", f"another-{time.monotonic_ns()}")
+    assert stack.ask("GET", "/deployments/name/import-users/profile-nightly").status_code == 404
+
+
+def test_up_ends_clean_and_comes_back_with_all_it_had(stack: Stack) -> None:
+    stack.rollcall("automate", "staff", "--cron", "0 12 * * *", "--force")
+    history = stack.rollcall("runs", "--json").stdout
+
+    code = stack.stop()
+    left = stack.processes()
+    stack.start()
+
+    assert (code, left) == (0, [])
+    schedules = stack.api("GET", "/deployments/name/import-users/profile-staff")["schedules"]
+    assert [entry["schedule"]["cron"] for entry in schedules] == ["0 12 * * *"]
+    assert stack.rollcall("runs", "--json").stdout == history
+    assert stack.api("POST", "/flow_runs/count", {}) > 0
+
+
+def test_doctor_finds_all_well(stack: Stack) -> None:
+    done = stack.rollcall("doctor")
+
+    assert done.returncode == 0, done.stdout
+    assert [line.split()[1] for line in done.stdout.splitlines()] == [
+        *("versions", "database", "key", "storage", "profiles", "server", "workers", "clocks")
+    ]
+
+
+def test_a_page_of_another_origin_cannot_read_the_api_and_nobody_without_the_password(stack: Stack) -> None:
+    import httpx
+
+    foreign = {"Origin": "http://evil.example"}
+    preflight = foreign | {"Access-Control-Request-Method": "POST"}
+    asked = httpx.options(f"{stack.url}/api/flow_runs/filter", headers=preflight)
+    read = httpx.get(f"{stack.url}/api/admin/version", headers=foreign, auth=stack.auth)
+    anonymous = httpx.get(f"{stack.url}/api/admin/version")
+    forged = httpx.post(f"{stack.url}/api/flow_runs/filter", json={}, auth=stack.auth)
+
+    assert all("access-control-allow-origin" not in answer.headers for answer in (asked, read))
+    assert (anonymous.status_code, forged.status_code) == (401, 403)
