@@ -1,0 +1,100 @@
+"""What Prefect costs a small import: ten rows, beside an empty flow of ten tasks that is started the same way.
+
+Prints wall seconds and their ratio with a running server, and the seconds of an import without one from its second use
+on. Run it from the project's root on a quiet machine: `PYTHONPATH=. python benchmarks/overhead.py`
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+REPEATS: Final = 3
+IMPORT: Final = "from deployments.cli import main; main()"
+EMPTY_FLOW: Final = """
+import asyncio
+from tasks.prefect_settings import prepare_prefect
+prepare_prefect()
+from prefect import flow, task
+@task
+def nothing(number): return number
+@flow
+async def ten_tasks():
+    for number in range(10): nothing(number)
+asyncio.run(ten_tasks())
+"""
+
+
+def main() -> None:
+    """Measures with a running server first, then without."""
+    with tempfile.TemporaryDirectory(prefix="rollcall-overhead-") as folder:
+        place = Path(folder)
+        people = place / "people.csv"
+        rows = (f"Person {at},person{at},{100 + at}" for at in range(10, 20))
+        people.write_text("\n".join(["displayname,username,phone", *rows, ""]))
+        words = ["import", "users-from-csv", str(people)]
+        environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | {
+            "PYTHONPATH": str(ROOT),
+            "PREFECT_HOME": str(place / "prefect"),
+            "ROLLCALL_HOME": str(place / "rollcall"),
+            "ROLLCALL_PROFILES": str(ROOT / "profiles"),
+        }
+        with_a_server(words, environment)
+        without_a_server(words, environment)
+
+
+def with_a_server(words: list[str], environment: dict[str, str]) -> None:
+    """Import and empty flow in turns, so that both meet the same machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not _answers(f"http://127.0.0.1:{port}/api/health"):
+            time.sleep(0.2)
+        environment = environment | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+        timed(EMPTY_FLOW, [], environment)
+        timed(IMPORT, words, environment)
+        pairs = [(timed(EMPTY_FLOW, [], environment), timed(IMPORT, words, environment)) for _ in range(REPEATS)]
+    finally:
+        server.terminate()
+        server.wait()
+    empty, imported = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+    ratio = median(pair[1] / pair[0] for pair in pairs)
+    print(f"with a server: import {imported:.2f} s, empty flow {empty:.2f} s, ratio {ratio:.2f} (wanted: 1.5 or less)")
+
+
+def without_a_server(words: list[str], environment: dict[str, str]) -> None:
+    """The first use migrates a database; what counts is every later one."""
+    first = timed(IMPORT, words, environment)
+    later = [timed(IMPORT, words, environment) for _ in range(REPEATS)]
+    print(
+        f"without: first {first:.2f} s, then {', '.join(f'{seconds:.2f}' for seconds in later)} s (wanted: 10 or less)"
+    )
+
+
+def timed(program: str, words: list[str], environment: dict[str, str]) -> float:
+    """Wall seconds of a Python program from its start to its end."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program, *words], env=environment, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    main()
