@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="rollcall-overhead-") as folder:
         place = Path(folder)
         people = place / "people.csv"
-        rows = (f"Person {at},person{at},{100 + at}" for at in range(10, 20))
+        rows = (f"Person {at},person{at},{300 + at}" for at in range(10, 20))
         people.write_text("\n".join(["displayname,username,phone", *rows, ""]))
         words = ["import", "users-from-csv", str(people)]
         environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | {
