@@ -408,7 +408,8 @@ async def body():
         yield bytes(65536)
     yield b'\\r\\n--x--\\r\\n'
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-found = asyncio.run(receive_form("multipart/form-data; boundary=x", body(), 1 << 30, lambda fields: SealedWriter(path, ring)))
+form = "multipart/form-data; boundary=x"
+found = asyncio.run(receive_form(form, body(), 1 << 30, lambda fields: SealedWriter(path, ring)))
 assert found.size_bytes == 150 << 20, found.size_bytes
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """

@@ -14,13 +14,13 @@ from deployments.console.first_rows import FirstRows, first_rows
 from deployments.console.pages_plan import require_profile
 from deployments.console.refusal import RefusalError
 from deployments.console.versions import ConflictError, diff
-from deployments.console.web import Admin, CheckedForm, Form, Viewer, Visitor, go, page
+from deployments.console.web import Admin, CheckedForm, Form, Viewer, Visitor, go, page, proved_profile
 from tasks.errors import Problem, ProfileError
 from tasks.expression.compiled import compile_expression
 from tasks.expression.errors import ExpressionError
 from tasks.issue import Issue
 from tasks.profile import Profile
-from tasks.profile_file import find_profile, parse_profile
+from tasks.profile_file import find_profile
 from tasks.rendering.structure import StructureError, compile_structure
 from tasks.run import timestamp
 
@@ -53,7 +53,7 @@ def show_tab(request: Request, visitor: Viewer, name: str, tab: str) -> Response
     if tab == "history":
         return _show_history(request, visitor, name, text)
     try:
-        profile = parse_profile(text, name, path.name)
+        profile = proved_profile(text, name)
     except ProfileError as error:
         return page(request, visitor, "broken.html", name=name, tab=tab, text=text, problems=error.problems)
     checked = _checked(visitor, tab, profile)
@@ -100,7 +100,7 @@ def check_tab(request: Request, visitor: Viewer, name: str, tab: str, form: Chec
         return page(request, visitor, "check_part.html", checked=Checked(problems), tab=tab)
     try:
         text = _edited(path.read_text("utf-8-sig"), tab, form)
-        profile = parse_profile(text, name, path.name)
+        profile = proved_profile(text, name)
     except ProfileError as error:
         return page(request, visitor, "check_part.html", checked=Checked(error.problems), tab=tab)
     return page(request, visitor, "check_part.html", checked=_checked(visitor, tab, profile), tab=tab)
@@ -148,7 +148,7 @@ def _path(visitor: Visitor, name: str, tab: str) -> Path:
 
 
 def _known(text: str, name: str) -> Profile:
-    return parse_profile(text, name, name)
+    return proved_profile(text, name)
 
 
 def _edited(text: str, tab: str, form: Form) -> str:

@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from deployments.console.refusal import RefusalError
 from deployments.console.web import Viewer, cut_of, page, pager
-from tasks.store.pages import counts_of_run, page_of_changes, page_of_issues, page_of_runs
+from tasks.plan import ACTIONS
+from tasks.store.pages import codes_of_run, page_of_changes, page_of_issues, page_of_runs
 from tasks.store.runs import find_run
 
 router = APIRouter()
@@ -32,12 +33,14 @@ def show_run(request: Request, visitor: Viewer, run_id: str) -> Response:
         run = find_run(connection, run_id)
         if run is None:
             raise RefusalError(404, "There is no such run. The history lists them all.")
-        counts = counts_of_run(connection, run_id)
+        codes = codes_of_run(connection, run_id)
         found = (page_of_issues if show == "issues" else page_of_changes)(connection, run_id, cut)
     rows = found.rows
     if show != "issues":
         rows = [{**row, "fields": json.loads(row["fields"])} for row in rows]
     run = {**run, "summary": json.loads(run["summary"]), "source": json.loads(run["source"])}
+    actions = {name: run["summary"].get(name, 0) for name in ACTIONS if name != "conflict"}
+    counts = {"actions": {name: count for name, count in actions.items() if count}, "codes": codes}
     job = next((job for job in visitor.site.jobs.all() if job.run == run_id), None)
     values: dict[str, Any] = {"run": run, "counts": counts, "rows": rows, "show": show, "job": job}
     return page(

@@ -11,13 +11,13 @@ from starlette.responses import Response
 from deployments.console.first_rows import FirstRows, first_rows
 from deployments.console.receive import Sink, receive_form
 from deployments.console.refusal import RefusalError
-from deployments.console.web import Admin, CheckedForm, Viewer, go, page, require_token
+from deployments.console.web import Admin, CheckedForm, Viewer, go, page, proved_profile, require_token
 from tasks.decode import decode_text
 from tasks.dialect import resolve_dialect
 from tasks.errors import ProfileError, RollcallError, WrongUseError
 from tasks.output import Source, SourceFacts
 from tasks.profile import Profile
-from tasks.profile_file import load_profile, new_profile, profile_files
+from tasks.profile_file import new_profile, profile_files
 from tasks.store.pages import last_runs
 
 router = APIRouter()
@@ -112,7 +112,9 @@ class _Nothing:
 
 def _listed(path: Path, last: dict[str, Any] | None) -> Listed:
     try:
-        return Listed(path.stem, load_profile(path), "", last)
+        return Listed(path.stem, proved_profile(path.read_text("utf-8-sig"), path.stem), "", last)
+    except UnicodeDecodeError:
+        return Listed(path.stem, None, "This file is not UTF-8.", last)
     except RollcallError as error:
         return Listed(path.stem, None, error.message.splitlines()[0], last)
 

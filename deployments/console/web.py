@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 from urllib.parse import parse_qs, urlencode
 
 from fastapi import Depends, Request
@@ -22,6 +23,8 @@ from deployments.console.refusal import RefusalError
 from deployments.console.sessions import COOKIE, LIFETIME_SECONDS, Guesses, Session, Sessions
 from deployments.console.versions import Versions
 from deployments.console.words import preferred, said
+from tasks.profile import Profile
+from tasks.profile_file import parse_profile
 from tasks.settings import Settings
 from tasks.store.pages import Cut
 from tasks.store.store import Store, open_store
@@ -73,6 +76,15 @@ def open_site(settings: Settings, access: Access, upload_limit_bytes: int) -> Si
         templates=_environment(),
         upload_limit_bytes=upload_limit_bytes,
     )
+
+
+@lru_cache(maxsize=512)
+def proved_profile(text: str, name: str) -> Profile:
+    """The profile of a text, proved once however often it is looked at.
+
+    Raises: ProfileError with every problem.
+    """
+    return parse_profile(text, name, f"{name}.yaml")
 
 
 def site_of(request: Request) -> Site:
@@ -280,8 +292,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: Any = environment.filters
-    filters.update(
-        {each.__name__: each for each in (shown.cell, shown.plain, shown.when, shown.size, shown.number, shown.mac)}
-    )
+    filters = cast("dict[str, Any]", environment.filters)  # pyright: ignore[reportUnknownMemberType] - untyped in Jinja2
+    looks = (shown.cell, shown.plain, shown.when, shown.size, shown.number, shown.mac)
+    filters.update({look.__name__: look for look in looks})
     return environment

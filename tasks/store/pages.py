@@ -45,89 +45,87 @@ class Page:
     total: int
 
 
-def page_of_users(connection: Connection, cut: Cut, also: Any = None) -> Page:
-    """Users by login, found by a part of login, name, extension or e-mail address; `also` is one more condition."""
-    found = (sa.true() if also is None else also) & _holds(
-        cut.search, users.c.login, users.c.display_name, extensions.c.number, voicemail_boxes.c.email
-    )
-    select = (
-        sa.select(
-            users.c.login,
-            users.c.display_name,
-            users.c.enabled,
-            extensions.c.number.label("extension"),
-            voicemail_boxes.c.email,
-            import_records.c.profile,
-            import_records.c.adopted,
+def page_of_users(connection: Connection, cut: Cut) -> Page:
+    """Users by login, found by a part of login, name, extension or e-mail address."""
+    found = sa.select(users.c.id).order_by(users.c.login)
+    if cut.search:
+        holds = _Holds(connection, cut.search)
+        found = found.where(
+            holds(users.c.login, users.c.display_name)
+            | users.c.id.in_(sa.select(extensions.c.user_id).where(holds(extensions.c.number)))
+            | users.c.id.in_(sa.select(voicemail_boxes.c.user_id).where(holds(voicemail_boxes.c.email)))
         )
-        .select_from(
-            users.outerjoin(extensions, extensions.c.user_id == users.c.id)
-            .outerjoin(voicemail_boxes, voicemail_boxes.c.user_id == users.c.id)
-            .outerjoin(import_records, import_records.c.user_id == users.c.id)
-        )
-        .where(found)
-        .order_by(users.c.login)
-    )
-    # Without a search the joins change no count.
-    counted = select if cut.search else sa.select(users.c.id)
-    return _page(connection, select, counted, cut)
+    ids, total = _keys(connection, found, cut, sa.select(sa.func.count().label("total")).select_from(users))
+    return Page(connection.read(_users().where(users.c.id.in_(ids)).order_by(users.c.login)).to_dicts(), total)
 
 
 def page_of_phones(connection: Connection, cut: Cut) -> Page:
-    """Devices by kind and MAC, found by a part of MAC, address, name or login; `only` is assigned or free."""
-    text = re.sub(r"[^0-9A-Fa-f]", "", cut.search) if _MAC.fullmatch(cut.search) else cut.search
-    found = _holds(text, devices.c.mac, devices.c.ip, devices.c.name, users.c.login)
-    if cut.only == "assigned":
-        found = found & devices.c.user_id.is_not(None)
-    elif cut.only == "free":
-        found = found & devices.c.user_id.is_(None)
-    select = (
-        sa.select(devices.c.kind, devices.c.mac, devices.c.ip, devices.c.name, users.c.login)
-        .select_from(devices.outerjoin(users, users.c.id == devices.c.user_id))
-        .where(found)
-        .order_by(devices.c.kind, devices.c.mac, users.c.login)
-    )
-    return _page(connection, select, select, cut)
+    """Devices by MAC, found by a part of MAC, address, name or login; `only` is assigned or free."""
+    found = sa.select(devices.c.id).order_by(devices.c.mac, devices.c.id)
+    every = sa.select(sa.func.count().label("total")).select_from(devices)
+    if cut.only in {"assigned", "free"}:
+        wanted = devices.c.user_id.is_(None) if cut.only == "free" else devices.c.user_id.is_not(None)
+        found, every = found.where(wanted), every.where(wanted)
+    if cut.search:
+        text = re.sub(r"[^0-9A-Fa-f]", "", cut.search) if _MAC.fullmatch(cut.search) else cut.search
+        holds = _Holds(connection, text)
+        owners = sa.select(users.c.id).where(holds(users.c.login))
+        found = found.where(holds(devices.c.mac, devices.c.ip, devices.c.name) | devices.c.user_id.in_(owners))
+    ids, total = _keys(connection, found, cut, every)
+    select = sa.select(devices.c.kind, devices.c.mac, devices.c.ip, devices.c.name, users.c.login)
+    joined = select.select_from(devices.outerjoin(users, users.c.id == devices.c.user_id))
+    rows = connection.read(joined.where(devices.c.id.in_(ids)).order_by(devices.c.mac, devices.c.id))
+    return Page(rows.to_dicts(), total)
 
 
 def page_of_changes(connection: Connection, run_id: str, cut: Cut) -> Page:
     """What a run changed, in its order, found by a part of the login or the fields; `only` is an action."""
     changes = run_changes.c
-    found = (changes.run_id == run_id) & _holds(cut.search, changes.login, changes.fields)
+    found = sa.select(changes.position).where(changes.run_id == run_id).order_by(changes.position)
+    every = sa.select(sa.func.count().label("total")).select_from(run_changes).where(changes.run_id == run_id)
     if cut.only:
-        found = found & (changes.action == cut.only)
+        found, every = found.where(changes.action == cut.only), every.where(changes.action == cut.only)
+    if cut.search:
+        found = found.where(_Holds(connection, cut.search)(changes.login, changes.fields))
+    positions, total = _keys(connection, found, cut, every)
     columns = (changes.position, changes.action, changes.login, changes.row, changes.fields)
-    page = _counted(connection, sa.select(*columns).where(found).order_by(changes.position), cut)
-    logins = [row["login"] for row in page.rows]
-    phones = sa.select(
-        run_phones.c.login, run_phones.c.action, run_phones.c.kind, run_phones.c.mac, run_phones.c.before
-    )
-    phones = phones.where((run_phones.c.run_id == run_id) & run_phones.c.login.in_(logins))
-    moved = connection.read(phones.order_by(run_phones.c.position)).to_dicts() if logins else []
-    rows = [{**row, "phones": [phone for phone in moved if phone["login"] == row["login"]]} for row in page.rows]
-    return Page(rows, page.total)
+    here = (changes.run_id == run_id) & changes.position.in_(positions)
+    rows = connection.read(sa.select(*columns).where(here).order_by(changes.position)).to_dicts()
+    phones = _phones_of(connection, run_id, [row["login"] for row in rows])
+    return Page([{**row, "phones": phones.get(row["login"], [])} for row in rows], total)
 
 
 def page_of_issues(connection: Connection, run_id: str, cut: Cut) -> Page:
     """What a run had to say, in its order; `only` is a code."""
     issues = run_issues.c
-    found = (issues.run_id == run_id) & _holds(cut.search, issues.message, issues.column)
+    found = sa.select(issues.position).where(issues.run_id == run_id).order_by(issues.position)
+    every = sa.select(sa.func.count().label("total")).select_from(run_issues).where(issues.run_id == run_id)
     if cut.only:
-        found = found & (issues.code == cut.only)
+        found, every = found.where(issues.code == cut.only), every.where(issues.code == cut.only)
+    if cut.search:
+        found = found.where(_Holds(connection, cut.search)(issues.message, issues.column))
+    positions, total = _keys(connection, found, cut, every)
     columns = (issues.row, issues.line, issues.column, issues.code, issues.severity, issues.message)
-    return _counted(connection, sa.select(*columns).where(found).order_by(issues.position), cut)
+    here = (issues.run_id == run_id) & issues.position.in_(positions)
+    return Page(connection.read(sa.select(*columns).where(here).order_by(issues.position)).to_dicts(), total)
 
 
 def page_of_runs(connection: Connection, cut: Cut) -> Page:
     """The history, newest first; `only` is a profile."""
-    found = _holds(cut.search, runs.c.id, runs.c.profile, runs.c.actor, runs.c.status, runs.c.kind)
+    newest = (runs.c.started.desc(), runs.c.id.desc())
+    found = sa.select(runs.c.id).order_by(*newest)
+    every = sa.select(sa.func.count().label("total")).select_from(runs)
     if cut.only:
-        found = found & (runs.c.profile == cut.only)
+        found, every = found.where(runs.c.profile == cut.only), every.where(runs.c.profile == cut.only)
+    if cut.search:
+        holds = _Holds(connection, cut.search)
+        found = found.where(holds(runs.c.id, runs.c.profile, runs.c.actor, runs.c.status, runs.c.kind))
+    ids, total = _keys(connection, found, cut, every)
     columns = (
-        *(runs.c.id, runs.c.kind, runs.c.profile, runs.c.mode, runs.c.started, runs.c.finished, runs.c.status),
-        *(runs.c.summary, runs.c.checksum, runs.c.held, runs.c.source, runs.c.actor),
+        *(runs.c.id, runs.c.kind, runs.c.profile, runs.c.started, runs.c.status),
+        *(runs.c.summary, runs.c.held, runs.c.actor),
     )
-    return _counted(connection, sa.select(*columns).where(found).order_by(runs.c.started.desc(), runs.c.id.desc()), cut)
+    return Page(connection.read(sa.select(*columns).where(runs.c.id.in_(ids)).order_by(*newest)).to_dicts(), total)
 
 
 def last_runs(connection: Connection) -> dict[str, dict[str, Any]]:
@@ -140,31 +138,10 @@ def last_runs(connection: Connection) -> dict[str, dict[str, Any]]:
     return {row["profile"]: row for row in found.to_dicts()}
 
 
-def counts_of_run(connection: Connection, run_id: str) -> dict[str, dict[str, int]]:
-    """How many changes of each action, and issues of each code, a run has."""
-    actions = sa.select(run_changes.c.action, sa.func.count().label("count")).where(run_changes.c.run_id == run_id)
+def codes_of_run(connection: Connection, run_id: str) -> dict[str, int]:
+    """How many issues of each code a run has."""
     codes = sa.select(run_issues.c.code, sa.func.count().label("count")).where(run_issues.c.run_id == run_id)
-    return {
-        "actions": dict(connection.read(actions.group_by(run_changes.c.action)).rows()),
-        "codes": dict(connection.read(codes.group_by(run_issues.c.code)).rows()),
-    }
-
-
-def _holds(text: str, *columns: Any) -> Any:
-    """Whether one of the columns contains the text, without regard to case."""
-    if not text:
-        return sa.true()
-    return sa.or_(*(column.icontains(text, autoescape=True) for column in columns))
-
-
-def _counted(connection: Connection, select: Any, cut: Cut) -> Page:
-    return _page(connection, select, select, cut)
-
-
-def _page(connection: Connection, select: Any, counted: Any, cut: Cut) -> Page:
-    total = connection.read(sa.select(sa.func.count().label("total")).select_from(counted.order_by(None).subquery()))
-    rows = connection.read(select.limit(cut.limit).offset(cut.offset)).to_dicts()
-    return Page(rows, int(total["total"][0]))
+    return dict(connection.read(codes.group_by(run_issues.c.code).order_by(run_issues.c.code)).rows())
 
 
 def one_user(connection: Connection, login: str) -> dict[str, Any] | None:
@@ -173,13 +150,65 @@ def one_user(connection: Connection, login: str) -> dict[str, Any] | None:
     if person.is_empty():
         return None
     user_id = int(person["id"][0])
-    found = page_of_users(connection, Cut(), users.c.id == user_id).rows[0]
     entries = sa.select(*(phonebook.c[name] for name in _ENTRY)).where(phonebook.c.user_id == user_id)
     owned = sa.select(devices.c.kind, devices.c.mac, devices.c.ip, devices.c.name).where(devices.c.user_id == user_id)
     named = sa.select(roles.c.name).join(user_roles, roles.c.id == user_roles.c.role_id)
     return {
-        **found,
+        **connection.read(_users().where(users.c.id == user_id)).to_dicts()[0],
         "roles": [ROLE_OF_EVERYONE, *connection.read(named.where(user_roles.c.user_id == user_id))["name"].to_list()],
         "phonebook": connection.read(entries.order_by(phonebook.c.position)).to_dicts(),
         "devices": connection.read(owned.order_by(devices.c.kind, devices.c.mac)).to_dicts(),
     }
+
+
+def _users() -> sa.Select[*tuple[Any, ...]]:
+    return sa.select(
+        users.c.login,
+        users.c.display_name,
+        users.c.enabled,
+        extensions.c.number.label("extension"),
+        voicemail_boxes.c.email,
+        import_records.c.profile,
+        import_records.c.adopted,
+    ).select_from(
+        users.outerjoin(extensions, extensions.c.user_id == users.c.id)
+        .outerjoin(voicemail_boxes, voicemail_boxes.c.user_id == users.c.id)
+        .outerjoin(import_records, import_records.c.user_id == users.c.id)
+    )
+
+
+def _phones_of(connection: Connection, run_id: str, logins: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """What a run did to the phones of some people."""
+    names = ("login", "action", "kind", "mac", "before")
+    here = (run_phones.c.run_id == run_id) & run_phones.c.login.in_(logins)
+    select = sa.select(*(run_phones.c[name] for name in names)).where(here).order_by(run_phones.c.position)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for phone in connection.read(select).to_dicts():
+        found.setdefault(phone["login"], []).append(phone)
+    return found
+
+
+class _Holds:
+    """Whether one of some columns contains a text, without regard to case."""
+
+    def __init__(self, connection: Connection, text: str) -> None:
+        escaped = re.sub(r"([\\%_])", r"\\\1", text)
+        self._pattern = f"%{escaped}%"
+        # SQLite's LIKE ignores case by itself; lower() on each of 100,000 rows would cost more than the search.
+        self._is_sqlite = connection.kind == "sqlite"
+
+    def __call__(self, *columns: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+        compare = "like" if self._is_sqlite else "ilike"
+        return sa.or_(*(getattr(column, compare)(self._pattern, escape="\\") for column in columns))
+
+
+def _keys(connection: Connection, found: Any, cut: Cut, every: Any) -> tuple[list[Any], int]:
+    """The keys of the page's rows, and how many there are in all.
+
+    A search reads all keys that it finds, so that it runs once; without one the database counts by `every`.
+    """
+    if cut.search:
+        keys = connection.read(found)
+        return keys.slice(cut.offset, cut.limit).to_series().to_list(), keys.height
+    page = connection.read(found.limit(cut.limit).offset(cut.offset))
+    return page.to_series().to_list(), int(connection.read(every)["total"][0])
