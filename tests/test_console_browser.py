@@ -243,6 +243,27 @@ def test_the_main_path_needs_no_javascript(browser: Any, console: str, page: Any
     context.close()
 
 
+def test_workers_end_with_their_console(tmp_path: Path) -> None:
+    port = str(free_port())
+    where = {"ROLLCALL_HOME": str(tmp_path / "home"), "ROLLCALL_PROFILES": str(tmp_path), "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-c", "from deployments.cli import main; main()", "console", "--port", port]
+    with subprocess.Popen(command, env=os.environ | where) as server:
+        _wait(f"http://127.0.0.1:{port}/login")
+        workers = _children(server.pid)
+        server.kill()
+
+    assert len(workers) >= 2
+    for _ in range(1200):
+        if not any(Path(f"/proc/{worker}/cmdline").exists() for worker in workers):
+            return
+        time.sleep(0.05)
+    raise AssertionError("workers outlived their console")
+
+
+def _children(parent: int) -> list[str]:
+    return Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+
+
 def test_hostile_cells_run_nothing_and_break_no_page(page: Any, tmp_path: Path) -> None:
     cells = ["<script>alert(1)</script>", '"""><img src=x onerror=alert(1)>"', "{{7*7}}", "=cmd|calc", "\u202egnp.exe"]
     rows = [f"h{at},{cell},{'w' * 9000}" for at, cell in enumerate(cells)]

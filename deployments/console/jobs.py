@@ -185,6 +185,9 @@ class Desk:
                 return self._workers(flows).submit(work, *arguments)
 
     def _workers(self, flows: bool) -> ProcessPoolExecutor:
+        from deployments.console.work import end_with_console
+
         if flows not in self._pools:
-            self._pools[flows] = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+            context = get_context("spawn")
+            self._pools[flows] = ProcessPoolExecutor(1, mp_context=context, initializer=end_with_console)
         return self._pools[flows]

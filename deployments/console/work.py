@@ -1,10 +1,13 @@
 """What a worker process of the console does: one job at a time, its progress written as it goes."""
 
+import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
+from multiprocessing import parent_process
+from threading import Lock, Thread
 from typing import Any, Final
 
 import polars as pl
@@ -28,6 +31,22 @@ from tasks.store.store import open_store
 PLAN_NAME: Final = "plan"
 
 
+def end_with_console() -> None:
+    """Ends this worker when the console is gone, even by `kill -9`, as soon as it has done what it is doing."""
+    console = parent_process()
+
+    def wait() -> None:
+        if console is not None:
+            console.join()
+            with _working:
+                os._exit(0)
+
+    Thread(target=wait, daemon=True).start()
+
+
+_working: Final = Lock()
+
+
 def warm_up(flows: bool) -> None:
     """Loads what the first job would wait for; where flows run, the server that records them as well."""
     if not flows:
@@ -46,11 +65,16 @@ def perform(job_id: str) -> None:
     job = jobs.read(job_id)
     if job is None or job.over:
         return
+    with _working:
+        _perform(job, jobs, settings)
+
+
+def _perform(job: Job, jobs: Jobs, settings: Settings) -> None:
     job = jobs.write(replace(job, status="running"))
     try:
         done = safe(_KINDS[job.kind])(job, jobs, settings)
     except RollcallError as error:
-        known = jobs.read(job_id) or job
+        known = jobs.read(job.id) or job
         done = replace(known, status="failed", error=(error.code, error.message))
     jobs.write(replace(done, finished=time.time()))
 
