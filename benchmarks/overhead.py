@@ -84,7 +84,11 @@ def without_a_server(words: list[str], environment: dict[str, str]) -> None:
 def timed(program: str, words: list[str], environment: dict[str, str]) -> float:
     """Wall seconds of a Python program from its start to its end."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program, *words], env=environment, check=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], env=environment, check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"exit {done.returncode}: {done.stderr or done.stdout}")
     return time.perf_counter() - started
 
 
