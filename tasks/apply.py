@@ -17,6 +17,7 @@ from tasks.plan import Plan
 from tasks.retry import STORE
 from tasks.run import Outcome, Run
 from tasks.step import step
+from tasks.store.connection import Connection
 from tasks.store.files import RunFiles, keep_files
 from tasks.store.read import read_snapshot
 from tasks.store.registrar import write_accounts
@@ -52,7 +53,7 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
             return _outcome(plan, run, str(done["status"]), str(done["finished"]))
         status = "held" if plan.held else "applied" if plan.writes else "nothing"
         now = applying.clock()
-        if status == "applied" and read_snapshot(connection, plan.profile).lineage != plan.state:
+        if status == "applied" and _has_moved(plan, store, connection):
             raise StaleError("plan-stale", "The phone system has changed since the plan was made. Make the plan again.")
         write_run(connection, run, plan, status=status, finished=now)
         if status == "applied":
@@ -65,6 +66,13 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
     return _outcome(plan, run, status, now)
 
 
+def _has_moved(plan: Plan, store: Store, connection: Connection) -> bool:
+    """Whether the phone system is not as the plan's snapshot saw it; read again unless nobody wrote since."""
+    if plan.mark and store.watch.mark() == plan.mark:
+        return False
+    return read_snapshot(connection, plan.profile).lineage != plan.state
+
+
 def _people(plan: Plan, keyring: Keyring, now: str) -> pl.DataFrame:
     """The changes as `write_people` takes them: secrets sealed, random pins drawn."""
     changes = plan.changes.filter(pl.col("action") != "conflict")
@@ -75,8 +83,10 @@ def _people(plan: Plan, keyring: Keyring, now: str) -> pl.DataFrame:
         disown=pl.col("disown").fill_null(False) | (action == "release"),
         enabled=pl.when(action == "disable")
         .then(False)
-        .when(action.is_in(["enable", "create"]))
+        .when(action == "enable")
         .then(True)
+        .when(action == "create")
+        .then(pl.col("enabled").fill_null(True))
         .otherwise("enabled"),
         missing_since=pl.when(action == "disable").then(pl.lit(now)).otherwise("missing_since"),
     )
@@ -105,13 +115,8 @@ def _sealed(changes: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
     changed = {field: pl.col(f"{field}_changed").fill_null(False) for field in SECRET_FIELDS}
     if changes.schema["password"] == pl.Binary:
         return changes.with_columns(expression.alias(f"{field}_changed") for field, expression in changed.items())
-    drawn = pl.Series(
-        [f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}d}" for _ in range(changes.height)], dtype=pl.String
-    )
-    plain = changes.select(
-        password=pl.when(changed["password"]).then("password"),
-        pin=pl.when(changed["pin"]).then("pin").when(pl.col("action") == "create").then(drawn),
-    )
+    given = changes.select(**{field: pl.when(condition).then(field) for field, condition in changed.items()})
+    plain = given.with_columns(pin=_with_drawn_pins(given["pin"], changes["action"] == "create"))
     return changes.with_columns(
         *(keyring.seal_series(plain[field], changes["login"], table="users", column=field) for field in SECRET_FIELDS),
         *(plain[field].is_not_null().alias(f"{field}_changed") for field in SECRET_FIELDS),
@@ -123,6 +128,13 @@ def _sealed(changes: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
             for field in SECRET_FIELDS
         ),
     )
+
+
+def _with_drawn_pins(pins: pl.Series, creates: pl.Series) -> pl.Series:
+    """The pins of the file, and a random one for each new user without."""
+    places = (pins.is_null() & creates).arg_true()
+    drawn = [f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}d}" for _ in range(places.len())]
+    return pins.scatter(places, drawn) if drawn else pins
 
 
 def _outcome(plan: Plan, run: Run, status: str, finished: str) -> Outcome:

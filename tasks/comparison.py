@@ -25,28 +25,28 @@ from tasks.user import SECRET_FIELDS
 _DEFAULTS: Final = {"auth_method": "mobydick"}
 
 
-def compare_rows(mine: pl.DataFrame, settled: Settled, profile: str) -> pl.DataFrame:
-    """The rows with their action, their changed fields as JSON, and the number that each person has in the end.
+def compare_rows(mine: pl.DataFrame, settled: Settled, profile: str) -> tuple[pl.DataFrame, int]:
+    """The rows that change, with action, changed fields as JSON and the number in the end; how many do not change.
 
     Shape: `mine` has the wanted fields and the existing ones (`FIELD#was`); rows whose number was refused are left out.
     """
     rows = mine.join(settled.rejected, on="login", how="anti", maintain_order="left")
     rows = rows.join(settled.numbers, on="login", how="left", maintain_order="left")
     rows = _defaults(rows)
-    changed = _changed_fields(rows, profile)
-    rows = rows.with_columns(
-        fields=fields_json(rows, changed),
-        **{f"{field}_changed": changed[field][0] for field in SECRET_FIELDS},
-    )
-    differs = pl.any_horizontal(condition for condition, *_ in changed.values())
+    differs = _differences(rows, profile)
     known = pl.col("action") == "unchanged"
-    return rows.with_columns(
-        action=pl.when(known & back_again())
+    action = (
+        pl.when(known & back_again())
         .then(pl.lit("enable"))
-        .when(known & differs)
+        .when(known & pl.any_horizontal(differs.values()))
         .then(pl.lit("update"))
         .otherwise(pl.col("action"))
     )
+    changed = rows.with_columns(action=action).filter(pl.col("action") != "unchanged")
+    both = _both_sides(changed, profile)
+    fields = fields_json(changed, {name: (condition, *both[name]) for name, condition in differs.items()})
+    secrets = {f"{field}_changed": differs[field] for field in SECRET_FIELDS}
+    return changed.with_columns(fields=fields, **secrets), rows.height - changed.height
 
 
 def back_again() -> pl.Expr:
@@ -80,49 +80,51 @@ def _defaults(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _changed_fields(rows: pl.DataFrame, profile: str) -> dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]]:
-    """For each field: whether it changes, its existing and its wanted value as JSON."""
+def _differences(rows: pl.DataFrame, profile: str) -> dict[str, pl.Expr]:
+    """For each field: whether it changes."""
     creates = pl.col("action") == "create"
-    null = pl.lit("null")
-    changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]] = {}
+    changed: dict[str, pl.Expr] = {}
     for name in text_fields(rows.columns):
         wanted, was = pl.col(name), pl.col(f"{name}{WAS}").fill_null(_DEFAULTS.get(name, ""))
         differs = (wanted.str.to_lowercase() != was.str.to_lowercase()) if name == "roles" else (wanted != was)
-        removed = _entry_removed(rows, name)
         changed[name] = (
-            pl.when(removed).then(was != "").otherwise((wanted.is_not_null() & differs).fill_null(False)),
-            pl.when(creates).then(null).otherwise(_as_json(rows, name, f"{name}{WAS}")),
-            pl.when(removed).then(null).otherwise(_as_json(rows, name, name)),
+            pl.when(_entry_removed(rows, name))
+            .then(was != "")
+            .otherwise((wanted.is_not_null() & differs).fill_null(False))
         )
-    changed["extension"] = (
-        pl.col("number").ne_missing(pl.col(f"extension{WAS}")),
-        json_text(rows, f"extension{WAS}"),
-        json_text(rows, "number"),
-    )
-    changed["extension_automatic"] = (
-        ~creates & pl.col("automatic").ne_missing(pl.col(f"automatic{WAS}")),
-        json_flag(pl.col(f"automatic{WAS}")),
-        json_flag(pl.col("automatic")),
-    )
+    changed["extension"] = pl.col("number").ne_missing(pl.col(f"extension{WAS}"))
+    changed["extension_automatic"] = ~creates & pl.col("automatic").ne_missing(pl.col(f"automatic{WAS}"))
     for field in SECRET_FIELDS:
         print_ = pl.col(f"{field}_fingerprint")
-        differs = (print_ != "") & print_.ne_missing(pl.col(f"{field}_fingerprint{WAS}"))
-        changed[field] = (differs, json_secret(pl.col(f"has_{field}{WAS}")), json_secret(pl.lit(True)))
+        changed[field] = (print_ != "") & print_.ne_missing(pl.col(f"{field}_fingerprint{WAS}"))
     for prefix in phonebook_prefixes(rows.columns):
         wanted, was = pl.col(prefix), pl.col(f"{prefix}{WAS}").fill_null(False)
-        changed[prefix] = (
-            ~creates & (wanted.is_not_null() & (wanted != was)).fill_null(False),
-            json_flag(was),
-            json_flag(wanted),
-        )
-    changed["enabled"] = (~creates & back_again(), json_flag(pl.lit(False)), json_flag(pl.lit(True)))
-    owner = pl.col(f"profile{WAS}")
-    changed["profile"] = (
-        ~creates & owner.ne_missing(profile),
-        json_text(rows, f"profile{WAS}"),
-        pl.lit(json.dumps(profile)),
-    )
+        changed[prefix] = ~creates & (wanted.is_not_null() & (wanted != was)).fill_null(False)
+    changed["enabled"] = changed["missing_since"] = ~creates & back_again()
+    changed["profile"] = ~creates & pl.col(f"profile{WAS}").ne_missing(profile)
     return changed
+
+
+def _both_sides(rows: pl.DataFrame, profile: str) -> dict[str, tuple[pl.Expr, pl.Expr]]:
+    """For each field: its existing and its wanted value as JSON."""
+    creates = pl.col("action") == "create"
+    null = pl.lit("null")
+    both: dict[str, tuple[pl.Expr, pl.Expr]] = {}
+    for name in text_fields(rows.columns):
+        both[name] = (
+            pl.when(creates).then(null).otherwise(_as_json(rows, name, f"{name}{WAS}")),
+            pl.when(_entry_removed(rows, name)).then(null).otherwise(_as_json(rows, name, name)),
+        )
+    both["extension"] = json_text(rows, f"extension{WAS}"), json_text(rows, "number")
+    both["extension_automatic"] = json_flag(pl.col(f"automatic{WAS}")), json_flag(pl.col("automatic"))
+    for field in SECRET_FIELDS:
+        both[field] = json_secret(pl.col(f"has_{field}{WAS}")), json_secret(pl.lit(True))
+    for prefix in phonebook_prefixes(rows.columns):
+        both[prefix] = json_flag(pl.col(f"{prefix}{WAS}").fill_null(False)), json_flag(pl.col(prefix))
+    both["enabled"] = json_flag(pl.lit(False)), json_flag(pl.lit(True))
+    both["missing_since"] = json_text(rows, f"missing_since{WAS}"), null
+    both["profile"] = json_text(rows, f"profile{WAS}"), pl.lit(json.dumps(profile))
+    return both
 
 
 def _entry_removed(rows: pl.DataFrame, name: str) -> pl.Expr:

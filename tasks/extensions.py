@@ -77,10 +77,13 @@ def _contested(
     named = active.filter(pl.col("extension") == pl.col("extension#was")).select(
         pl.col("login").alias("holder"), named=True
     )
-    kept = pl.concat([rejected]).select(pl.col("login").alias("holder"), refused=True)
-    meeting = meeting.join(named, on="holder", how="left").join(kept, on="holder", how="left")
+    emptied = active.filter(pl.col("extension") == "").select(pl.col("login").alias("holder"), emptied=True)
+    kept = rejected.select(pl.col("login").alias("holder"), refused=True)
+    for further in (named, emptied, kept):
+        meeting = meeting.join(further, on="holder", how="left")
     by_hand = pl.col("profile").is_null() & pl.col("holder").is_not_null()
-    automatic = (pl.col("profile") == own) & pl.col("automatic").fill_null(False)
+    # A number that the file no longer states is automatic from this run on, so it gives way in this run already.
+    automatic = (pl.col("profile") == own) & (pl.col("automatic").fill_null(False) | pl.col("emptied").is_not_null())
     gives_way = (by_hand | automatic) & pl.col("named").is_null() & pl.col("refused").is_null()
     displaced = meeting.filter(gives_way).select(
         "user_id", pl.col("holder").alias("login"), "extension", pl.col("login").alias("claimant"), ROW

@@ -54,7 +54,8 @@ class Plan(Output):
 
     Shape: `changes` has `action`, `login`, `row`, `user_id`, `fields` (JSON of field to [existing, wanted], secrets
     masked), and the final value of every field for `apply`; `phones` has PHONE_CHANGES_SCHEMA and the final values of
-    the device. Unchanged and filtered rows are only counted. `state` is the digest of the snapshot.
+    the device. Unchanged and filtered rows are only counted. `state` is the digest of the snapshot,
+    `mark` the one of `tasks.store.watch` at that time.
     """
 
     profile: str
@@ -67,6 +68,7 @@ class Plan(Output):
     checksum: str = ""
     held: str | None = None
     state: str = ""
+    mark: str = ""
 
     @property
     def writes(self) -> bool:

@@ -43,15 +43,19 @@ def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, ci
         profile.name,
         profile.pool_start,
     )
-    compared = compare_rows(mine, settled, profile.name)
+    changed, unchanged = compare_rows(mine, settled, profile.name)
     conflicts = apart.filter(pl.col("action") == "conflict")
     changes = pl.concat(
-        [compared.filter(pl.col("action") != "unchanged"), _untouched_rows(conflicts), missing, _displaced(settled)],
+        [
+            changed,
+            _untouched_rows(conflicts),
+            *_missing_and_displaced(missing, settled),
+        ],
         how="diagonal",
     )
     refused = pl.concat([joined.join(settled.rejected, on="login", how="semi"), nameless])
     aside = pl.concat([records.aside, refused.select(ROW, LINE, outcome=pl.lit("rejected"), login="login")])
-    unchanged = compared.filter(pl.col("action") == "unchanged").height + apart.height - conflicts.height
+    unchanged += apart.height - conflicts.height
     summary = _summary(changes, unchanged, aside, _spared(records, snapshot, profile))
     issues = [
         *_issues_of_apart(records, apart),
@@ -67,6 +71,7 @@ def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, ci
         facts=records.facts,
         owned=snapshot.users.filter(pl.col("profile") == profile.name).height,
         state=snapshot.lineage,
+        mark=snapshot.mark,
         issues=pl.concat([records.issues, settled.issues, *issues]),
         aside=aside,
     )
@@ -83,8 +88,22 @@ def _untouched_rows(foreign: pl.DataFrame) -> pl.DataFrame:
     return foreign.select(ROW, "login", "action", user_id=f"user_id{WAS}", fields=pl.lit("{}"))
 
 
+def _missing_and_displaced(missing: pl.DataFrame, settled: Settled) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """People who are not in the file: what becomes of them, and who loses a number to an explicit claim.
+
+    Whoever is disabled or released and displaced at once is one change.
+    """
+    displaced = _displaced(settled)
+    both = displaced.select("login", "number", "automatic", moved=pl.col("fields").str.strip_prefix("{"))
+    missing = missing.join(both, on="login", how="left", maintain_order="left").with_columns(
+        fields=pl.when(pl.col("moved").is_null())
+        .then("fields")
+        .otherwise(pl.concat_str(pl.col("fields").str.strip_suffix("}"), pl.lit(","), "moved"))
+    )
+    return missing.drop("moved"), displaced.join(missing, on="login", how="anti")
+
+
 def _displaced(settled: Settled) -> pl.DataFrame:
-    """People who are not in the file, but lose their number to an explicit claim."""
     rows = settled.displaced
     changed = {"extension": (pl.lit(True), json_text(rows, "extension"), json_text(rows, "number"))}
     return rows.select(

@@ -52,7 +52,8 @@ class Snapshot(Output):
 
     Shape: `users` has USER_SCHEMA and `phonebook.K.FIELD` for entries beyond the first; `devices` DEVICE_SCHEMA;
     `extensions` every number in use (`number`, `user_id` null for what is no user's); `resting` numbers freed lately.
-    `last` are the facts of the last applied import of the profile; `lineage` is the digest of all of it.
+    `last` are the facts of the last applied import of the profile; `lineage` is the digest of all of it;
+    `mark` is what `tasks.store.watch` saw before it was read.
     """
 
     users: pl.DataFrame
@@ -62,6 +63,7 @@ class Snapshot(Output):
     roles: tuple[str, ...] = ()
     last: SourceFacts | None = None
     undone_digests: tuple[str, ...] = ()
+    mark: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def undo_plan(history: History, snapshot: Snapshot, pool_start: int) -> Plan:
         facts=SourceFacts(name=f"undo of {history.run}", digest=history.run, rows=len(history.changes)),
         owned=snapshot.users.filter(pl.col("profile") == history.profile).height,
         state=snapshot.lineage,
+        mark=snapshot.mark,
         issues=issue_frame([*undoing.issues, *phone_issues]),
     )
 
@@ -123,7 +124,7 @@ def _changed_since_creation(
     undoing: _Undoing, login: str, user: dict[str, Any], fields: dict[str, list[Any]]
 ) -> Iterator[str]:
     for name in undoing.columns:
-        if _text(user[name]) != _text(fields.get(name, [None, _DEFAULTS.get(name, "")])[1]):
+        if not _same(name, user[name], fields.get(name, [None, _DEFAULTS.get(name, "")])[1]):
             yield name
     if user["extension"] != fields.get("extension", [None, None])[1]:
         yield "extension"
@@ -190,12 +191,14 @@ def _put_back(undoing: _Undoing, person: dict[str, Any], user: dict[str, Any], c
         _put_owner_back(undoing, person, user["login"], before)
     else:
         column = {"extension_automatic": "automatic"}.get(name, name)
-        if _text(user.get(column)) != _text(after):
+        if not _same(name, user.get(column), after):
             return False
         target = {"extension": "number"}.get(column, column)
         person[target] = _value(before)
         if name == "enabled":
-            person["missing_since"] = None if before else user["missing_since"]
+            person.setdefault("missing_since", None if before else user["missing_since"])
+            if before and user["missing_since"] is not None:
+                person["fields"]["missing_since"] = [user["missing_since"], None]
     person["fields"][name] = [after, before]
     return True
 
@@ -291,6 +294,12 @@ def _masked(fields: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 def _value(value: Any) -> Any:
     return ";".join(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _same(name: str, one: Any, other: Any) -> bool:
+    """Whether two values of a field are one; roles carry the spelling of whoever named them first."""
+    one, other = _text(one), _text(other)
+    return one.lower() == other.lower() if name == "roles" else one == other
 
 
 def _text(value: Any) -> Any:

@@ -91,10 +91,17 @@ def _row(action: str, device: dict[str, Any], login: str) -> dict[str, Any]:
         "action": action,
         "login": login,
         "before": device["login"],
-        "fields": "{}",
+        "fields": _given_up(device) if action == "release" else "{}",
         "password_changed": False,
         "web_password_fingerprint": print_,
     }
+
+
+def _given_up(device: dict[str, Any]) -> str:
+    """What a device was set to, so that one which goes with its user can come back when the undo is undone."""
+    defaults = {name: FOLLOW_ME_DEFAULTS.get(name, "") for name in (*_VALUES, "name")}
+    fields = {name: [device[name], None] for name, default in defaults.items() if device[name] != default}
+    return json.dumps(fields, ensure_ascii=False)
 
 
 def _with_former_values(row: dict[str, Any], phone: dict[str, Any], device: dict[str, Any]) -> dict[str, Any]:

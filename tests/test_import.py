@@ -246,6 +246,30 @@ def test_an_explicit_claim_moves_an_automatic_number_with_a_warning(world: World
     assert {login: user["extension"] for login, user in world.users().items()} == {"a": "101", "b": "100"}
 
 
+def test_whoever_is_disabled_and_loses_an_automatic_number_is_one_change(world: World) -> None:
+    header = "username,displayname,phone"
+    profile = world.profile(on_missing="disable")
+    world.imports(people("a,A,", "b,B,", header=header), profile)
+
+    report = world.imports(people("b,B,100", header=header), profile)
+
+    assert counts(report) == {"disable": 1, "update": 1}
+    fields = {change["login"]: change["fields"] for change in report.document()["changes"]}
+    assert fields["a"] == {"enabled": [True, False], "extension": ["100", "102"]}
+    assert (world.users()["a"]["extension"], world.users()["a"]["enabled"]) == ("102", False)
+
+
+def test_a_number_emptied_in_the_file_gives_way_to_a_claim_in_the_same_run(world: World) -> None:
+    header = "username,displayname,phone"
+    world.imports(people("a,A,200", header=header))
+
+    report = world.imports(people("a,A,", "b,B,200", header=header))
+
+    assert codes(report) == [(3, "phone", "extension-moved")]
+    assert {login: user["extension"] for login, user in world.users().items()} == {"a": "100", "b": "200"}
+    assert counts(world.imports(people("a,A,", "b,B,200", header=header))) == {"unchanged": 2}
+
+
 def test_a_rejected_row_keeps_its_extension_against_a_claim_in_the_same_run(world: World) -> None:
     header = "username,displayname,phone,pin"
     world.imports(people("a,A,200,1234", "b,B,201,1234", header=header))

@@ -1,33 +1,16 @@
 """Undo: a run backwards, and nothing that anybody changed since is lost."""
 
-from typing import Any
-
 import polars as pl
 import pytest
 import sqlalchemy as sa
 
 from tasks.errors import WrongUseError
 from tasks.store.tables import extensions, users
+from tests.state import state_of
 from tests.world import SEED, World, codes, counts, people
 
 HEADER = "username,displayname,phone,password,pin,roles,phonemac,job"
 MAC = "000413a3016f"
-
-
-def state(world: World) -> dict[str, Any]:
-    """Everything of the phone system that people can see, and the secrets in clear."""
-    with world.connection() as connection:
-        stored = connection.read(sa.select(users.c.login, users.c.password, users.c.pin).order_by(users.c.login))
-    ring = world.store.keyring
-    secrets = {
-        field: ring.open_series(stored[field], stored["login"], table="users", column=field).to_list()
-        for field in ("password", "pin")
-    }
-    return {
-        "users": world.users(),
-        "secrets": secrets,
-        "phones": {k: v for k, v in world.phones().items() if v["login"]},
-    }
 
 
 def test_undo_of_a_first_import_removes_what_it_created(world: World) -> None:
@@ -42,13 +25,13 @@ def test_undo_of_a_first_import_removes_what_it_created(world: World) -> None:
 
 def test_undo_gives_updated_fields_their_values_back(world: World) -> None:
     world.imports(people(f"a,A,200,longenough,1234,Sales,{MAC},boss", "b,B,,,,,,", header=HEADER))
-    before = state(world)
+    before = state_of(world.store)
     world.imports(people("a,New,201,otherlong,4321,Support,,", f"b,B,,,,,{MAC},x", header=HEADER))
 
     report = world.undo("run-002")
 
     assert report.issues.is_empty(), report.document()["issues"]
-    assert state(world) == before
+    assert state_of(world.store) == before
     assert counts(world.imports(people(f"a,A,200,longenough,1234,Sales,{MAC},boss", "b,B,,,,,,", header=HEADER))) == {
         "unchanged": 2
     }
@@ -56,13 +39,13 @@ def test_undo_gives_updated_fields_their_values_back(world: World) -> None:
 
 def test_undo_brings_a_removed_person_back_with_extension_phones_roles_and_password(world: World) -> None:
     world.imports(people(f"a,A,200,longenough,1234,Sales;Boss,{MAC},boss", "b,B,,,,,,", header=HEADER))
-    before = state(world)
+    before = state_of(world.store)
     world.imports(people("b,B,,,,,,", header=HEADER))
     assert set(world.users()) == {"b"}
 
     world.undo("run-002")
 
-    assert state(world) == before
+    assert state_of(world.store) == before
 
 
 def test_what_a_person_changed_since_is_kept_and_named(world: World) -> None:
@@ -103,6 +86,32 @@ def test_an_undo_can_be_simulated_and_undone(world: World) -> None:
     undo = world.runs()[0]["run"]
     world.undo(undo)
     assert world.users()["a"]["display_name"] == "New"
+
+
+def test_a_role_that_is_known_in_another_spelling_does_not_stand_against_undo(world: World) -> None:
+    world.imports(people("a,A,,,,sales,,", header=HEADER))
+    world.imports(people("a,A,,,,sales,,", "b,B,,,,Sales,,", header=HEADER))
+
+    report = world.undo("run-002")
+
+    assert report.issues.is_empty() and set(world.users()) == {"a"}
+
+
+def test_since_when_a_person_is_missing_comes_back_with_undo(world: World) -> None:
+    profile = world.profile(on_missing="disable")
+    world.imports(people("a,A", "b,B"), profile)
+    world.imports(people("b,B"), profile)
+    missing = state_of(world.store)["a"]["missing_since"]
+    world.imports(people("a,A", "b,B"), profile)
+
+    world.undo("run-003")
+    assert state_of(world.store)["a"]["missing_since"] == missing
+
+    world.undo("run-002")
+    assert state_of(world.store)["a"]["missing_since"] is None
+
+    world.undo(world.runs()[0]["run"])
+    assert state_of(world.store)["a"]["missing_since"] == missing
 
 
 def test_undo_releases_who_was_adopted(world: World) -> None:
@@ -163,6 +172,18 @@ def test_a_removed_softphone_comes_back_with_its_account(world: World) -> None:
     with world.connection() as connection:
         after = connection.read(account)
     assert isinstance(after, pl.DataFrame) and after.equals(before)
+
+
+def test_a_device_that_an_undo_took_away_comes_back_as_it_was_when_the_undo_is_undone(world: World) -> None:
+    profile = world.profile()
+    profile = world.profile(variables={**profile.variables, "createMobile": "return true;"})
+    world.imports(people("a,A,0171", "b,B,0172", header="username,displayname,mobile"), profile)
+    before = state_of(world.store)
+    world.undo("run-001")
+
+    world.undo(world.runs()[0]["run"])
+
+    assert state_of(world.store) == before
 
 
 def test_a_large_removal_by_undo_is_held(world: World) -> None:

@@ -21,6 +21,10 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from tasks.errors import StoreBusyError, WrongUseError
 
 LOCK_TIMEOUT_SECONDS: Final = 60
+_PRAGMAS: Final = ("foreign_keys = ON", "cache_size = -262144", "temp_store = MEMORY")
+"""With SQLite's own cache of 2 MB, a large import spills its pages again and again; 256 MB is the most it takes."""
+_LARGE_BATCHES: Final = {"adbc.sqlite.query.batch_rows": "65536"}
+"""The driver's own 1,024 makes a hundred pieces of every column, and each join pays for them."""
 _ADVISORY_LOCK: Final = 0x726F6C6C63616C6C
 
 Query: TypeAlias = sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]
@@ -44,6 +48,8 @@ class Connection:
 
     def __init__(self, adbc: Any, kind: Literal["sqlite", "postgresql"]) -> None:
         self._adbc = adbc
+        self.mark = ""
+        """What `tasks.store.watch` saw before the transaction began."""
         self.kind: Literal["sqlite", "postgresql"] = kind
         self.dialect: sa.Dialect = (
             sqlite.dialect(paramstyle="qmark") if kind == "sqlite" else postgresql.dialect(paramstyle="numeric_dollar")
@@ -58,6 +64,8 @@ class Connection:
         """The rows of a select as a frame, with the columns' declared types."""
         schema = {column.name: _polars_type(column.type) for column in statement.selected_columns}
         with self._adbc.cursor() as cursor, busy_is_told():
+            if self.kind == "sqlite":
+                cursor.adbc_statement.set_options(**_LARGE_BATCHES)
             cursor.execute(*self._compile(statement, None))
             found: Any = cursor.fetch_arrow_table()
         frame = pl.DataFrame(found)
@@ -96,13 +104,26 @@ class Connection:
         else:
             self.execute("UPDATE meta SET value = value WHERE key = 'lock'")
 
+    def lock_for_migrating(self) -> None:
+        """Waits likewise where there may be no table yet.
+
+        Raises: StoreBusyError when another writer holds it for longer than a minute.
+        """
+        if self.kind == "postgresql":
+            self.lock_for_writing()
+        else:
+            # A pragma that writes takes SQLite's lock for writing before anything is read.
+            self.execute("PRAGMA user_version = 0")
+
     def commit(self) -> None:
         """Makes all that was done visible to others, at once."""
+        self.mark = ""
         with busy_is_told():
             self._adbc.adbc_connection.commit()
 
     def rollback(self) -> None:
         """Takes back all that was done since the last commit."""
+        self.mark = ""
         self._adbc.adbc_connection.rollback()
 
     def close(self) -> None:
@@ -180,16 +201,23 @@ def _connect(url: str, registrar: Path | None) -> Connection:
     return Connection(adbc, "postgresql")
 
 
-def _connect_sqlite(path: Path, registrar: Path | None) -> Connection:
-    connect = _untyped("adbc_driver_sqlite.dbapi").connect
+def connect_sqlite_plainly(path: Path) -> Any:
+    """The driver's connection to a file that is there, outside of any transaction; it waits for locks as others do."""
+    with busy_is_told():
+        adbc: Any = _untyped("adbc_driver_sqlite.dbapi").connect(str(path), autocommit=True)
+        with adbc.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_SECONDS * 1000}")
+    return adbc
 
+
+def _connect_sqlite(path: Path, registrar: Path | None) -> Connection:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         path.touch(mode=0o600)
+    adbc = connect_sqlite_plainly(path)
     with busy_is_told():
-        adbc: Any = connect(str(path), autocommit=True)
         with adbc.cursor() as cursor:
-            for pragma in (f"busy_timeout = {LOCK_TIMEOUT_SECONDS * 1000}", "journal_mode = WAL", "foreign_keys = ON"):
+            for pragma in ("journal_mode = WAL", *_PRAGMAS):
                 cursor.execute(f"PRAGMA {pragma}")
             if registrar is not None:
                 _attach(cursor, registrar)

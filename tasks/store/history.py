@@ -45,17 +45,7 @@ def keep_secrets_of_updated(connection: Connection, staged: sa.TableClause, run_
                     import_records, import_records.c.user_id == users.c.id
                 )
             )
-            .where(staged.c.action != "create", sa.or_(changed, staged.c.disown == sa.true()))
-        )
-        _keep(connection, source)
-
-
-def keep_secrets_of_new(connection: Connection, staged: sa.TableClause, run_id: str) -> None:
-    """The secrets of users who were just created."""
-    for field in SECRET_FIELDS:
-        print_ = sa.func.coalesce(staged.c[f"{field}_fingerprint"], "")
-        source = sa.select(*_key(run_id, staged.c.login, field), sa.null(), staged.c[field], _NONE, print_).where(
-            staged.c.action == "create"
+            .where(sa.or_(changed, staged.c.disown == sa.true()))
         )
         _keep(connection, source)
 

@@ -62,6 +62,12 @@ def migrate(connection: Connection) -> int:
             "schema-too-new",
             f"The phone system has schema {found}, this Rollcall knows {len(MIGRATIONS)}. Install the newer Rollcall.",
         )
+    if found == len(MIGRATIONS):
+        return 0
+    # Another process may be at it: wait, and look again.
+    connection.rollback()
+    connection.lock_for_migrating()
+    found = schema_version(connection)
     for number, migration in enumerate(MIGRATIONS[found:], start=found + 1):
         migration(connection)
         connection.execute(sa.update(tables.meta).where(tables.meta.c.key == "schema").values(value=str(number)))

@@ -26,9 +26,11 @@ from tasks.user import FOLLOW_ME, PHONEBOOK_FIELDS
 
 def read_snapshot(connection: Connection, profile: str) -> Snapshot:
     """All that a plan for this profile depends on, read in the connection's transaction."""
-    people = _users(connection)
+    mark = connection.mark
+    numbers = connection.read(sa.select(extensions))
+    people = _users(connection, numbers)
     phones = connection.read(_devices_select()).select(DEVICE_SCHEMA.names())
-    numbers = connection.read(sa.select(extensions.c.number, extensions.c.user_id, extensions.c.kind))
+    numbers = numbers.select("number", "user_id", "kind")
     resting = connection.read(sa.select(resting_extensions.c.number))
     names = tuple(sorted(connection.read(sa.select(roles.c.name))["name"].to_list()))
     last = last_applied_facts(connection, profile)
@@ -41,6 +43,7 @@ def read_snapshot(connection: Connection, profile: str) -> Snapshot:
         roles=names,
         last=last,
         undone_digests=undone,
+        mark=mark,
         lineage=digest_of_frames((people, phones, numbers, resting), names, last, undone),
     )
 
@@ -83,30 +86,51 @@ def _import_runs(connection: Connection, profile: str, statuses: tuple[str, ...]
     )
 
 
-def _users(connection: Connection) -> pl.DataFrame:
+def _users(connection: Connection, numbers: pl.DataFrame) -> pl.DataFrame:
+    """One row a user. Tables are read one by one and joined here, which costs half of what a join in SQLite does."""
+    entries = connection.read(_phonebook_select())
     people = connection.read(_users_select())
-    by_user = connection.read(
-        sa.select(user_roles.c.user_id, roles.c.name).join(roles, roles.c.id == user_roles.c.role_id)
+    for further in (
+        numbers.select("user_id", "automatic", extension="number").filter(pl.col("user_id").is_not_null()),
+        connection.read(sa.select(voicemail_boxes.c.user_id, voicemail_boxes.c.email)),
+        connection.read(sa.select(import_records)),
+        _named_roles(connection),
+    ):
+        people = people.join(further, on="user_id", how="left", maintain_order="left")
+    people = _with_entry(people, entries, 1)
+    for position in sorted(entries.filter(pl.col("position") > 1)["position"].unique().to_list()):
+        people = _with_entry(people, entries, position)
+    texts = ("email", "roles", "password_fingerprint", "pin_fingerprint")
+    columns = [
+        *USER_SCHEMA.names(),
+        *(name for name in people.columns if name.count(".") == 2 or name[10:].isdecimal()),
+    ]
+    return people.with_columns(pl.col(name).fill_null("") for name in texts).select(columns)
+
+
+def _with_entry(people: pl.DataFrame, entries: pl.DataFrame, position: int) -> pl.DataFrame:
+    prefix = "phonebook" if position == 1 else f"phonebook.{position}"
+    part = entries.filter(pl.col("position") == position).select(
+        "user_id",
+        pl.lit(True).alias(prefix),
+        *(pl.col(field.column).alias(f"{prefix}.{field.column}") for field in PHONEBOOK_FIELDS),
     )
-    joined = (
-        by_user.sort(pl.col("name").str.to_lowercase())
+    joined = people.join(part, on="user_id", how="left", maintain_order="left")
+    return joined.with_columns(pl.col(prefix).fill_null(False))
+
+
+def _named_roles(connection: Connection) -> pl.DataFrame:
+    by_user = connection.read(sa.select(user_roles))
+    names = connection.read(sa.select(roles.c.id.label("role_id"), roles.c.name))
+    return (
+        by_user.join(names, on="role_id")
+        .sort(pl.col("name").str.to_lowercase())
         .group_by("user_id", maintain_order=True)
         .agg(roles=pl.col("name").str.join(";"))
     )
-    people = people.join(joined, on="user_id", how="left").with_columns(pl.col("roles").fill_null(""))
-    further = connection.read(_phonebook_select().where(phonebook.c.position > 1))
-    columns = list(USER_SCHEMA.names())
-    for position in sorted(further["position"].unique().to_list()):
-        prefix = f"phonebook.{position}"
-        part = further.filter(pl.col("position") == position).drop("position").with_columns(pl.lit(True).alias(prefix))
-        part = part.rename({field.name: f"{prefix}.{field.column}" for field in PHONEBOOK_FIELDS})
-        people = people.join(part, on="user_id", how="left").with_columns(pl.col(prefix).fill_null(False))
-        columns += [column for column in part.columns if column != "user_id"]
-    return people.select(columns)
 
 
 def _users_select() -> Query:
-    entry = phonebook.alias("entry")
     return sa.select(
         users.c.id.label("user_id"),
         users.c.login,
@@ -115,21 +139,6 @@ def _users_select() -> Query:
         users.c.enabled,
         users.c.password.is_not(None).label("has_password"),
         users.c.pin.is_not(None).label("has_pin"),
-        extensions.c.number.label("extension"),
-        extensions.c.automatic,
-        sa.func.coalesce(voicemail_boxes.c.email, "", type_=sa.Text).label("email"),
-        import_records.c.profile,
-        import_records.c.adopted,
-        sa.func.coalesce(import_records.c.password_fingerprint, "", type_=sa.Text).label("password_fingerprint"),
-        sa.func.coalesce(import_records.c.pin_fingerprint, "", type_=sa.Text).label("pin_fingerprint"),
-        import_records.c.missing_since,
-        entry.c.id.is_not(None).label("phonebook"),
-        *(entry.c[field.column].label(field.name) for field in PHONEBOOK_FIELDS),
-    ).select_from(
-        users.outerjoin(extensions, extensions.c.user_id == users.c.id)
-        .outerjoin(voicemail_boxes, voicemail_boxes.c.user_id == users.c.id)
-        .outerjoin(import_records, import_records.c.user_id == users.c.id)
-        .outerjoin(entry, sa.and_(entry.c.user_id == users.c.id, entry.c.position == 1))
     )
 
 
@@ -137,7 +146,7 @@ def _phonebook_select() -> sa.Select[*tuple[Any, ...]]:
     return sa.select(
         phonebook.c.user_id,
         phonebook.c.position,
-        *(phonebook.c[field.column].label(field.name) for field in PHONEBOOK_FIELDS),
+        *(phonebook.c[field.column] for field in PHONEBOOK_FIELDS),
     ).where(phonebook.c.user_id.is_not(None))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -15,24 +16,31 @@ from tasks.store.connection import Connection, open_connection
 from tasks.store.migrations import migrate
 from tasks.store.registrar import prepare_registrar
 from tasks.store.tables import meta
+from tasks.store.watch import Watch
+
+_KEY_CHECK: Final = sa.select(meta.c.value).where(meta.c.key == "key_check")
 
 
 @dataclass(frozen=True, repr=False)
 class Store:
     """A phone system that is migrated and whose sealed values `keyring` opens. The URL may hold a password.
 
-    `registrar` is the file that SIP registrars read beside a SQLite phone system, `realm` the one of its digests.
+    `registrar` is the file that SIP registrars read beside a SQLite phone system, `realm` the one of its digests;
+    `watch` tells whether others wrote since.
     """
 
     url: str
     keyring: Keyring
     registrar: Path
     realm: str
+    watch: Watch
 
     @contextmanager
     def open(self) -> Generator[Connection]:
         """A connection whose work is undone unless it commits."""
+        mark = self.watch.mark()
         with open_connection(self.url, self.registrar) as connection:
+            connection.mark = mark
             yield connection
 
 
@@ -45,7 +53,11 @@ def open_store(settings: Settings) -> Store:
     registrar = settings.registrar_path()
     with open_connection(url, registrar) as connection:
         migrate(connection)
-        found = connection.read(sa.select(meta.c.value).where(meta.c.key == "key_check"))
+        found = connection.read(_KEY_CHECK)
+        if found.is_empty():
+            connection.rollback()
+            connection.lock_for_writing()
+            found = connection.read(_KEY_CHECK)
         keyring = open_keyring(settings, may_create=found.is_empty())
         if found.is_empty():
             connection.execute(sa.insert(meta).values(key="key_check", value=keyring.key_check()))
@@ -57,4 +69,4 @@ def open_store(settings: Settings) -> Store:
                 "Put the right one into ROLLCALL_KEY, ROLLCALL_KEY_FILE or the file `key` in ROLLCALL_HOME.",
             )
         prepare_registrar(connection, keyring, settings.sip_realm)
-    return Store(url, keyring, registrar, settings.sip_realm)
+    return Store(url, keyring, registrar, settings.sip_realm, Watch(url))

@@ -1,4 +1,4 @@
-"""Writes people, set-based: what changes is staged once, then a fixed number of statements brings it in.
+"""Writes people, set-based: new ones in bulk appends, changed ones staged once and brought in by a few statements.
 
 The order matters to the unique constraints: what goes, goes first (users, numbers), then come the new users, then
 everything that hangs on them. All of it runs in the caller's transaction, and leaves behind what undo needs.
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tasks.plan import phonebook_prefixes
 from tasks.store.connection import Connection
-from tasks.store.history import keep_secrets_of_gone, keep_secrets_of_new, keep_secrets_of_updated
+from tasks.store.history import keep_secrets_of_gone, keep_secrets_of_updated
 from tasks.store.tables import (
     extensions,
     import_records,
@@ -22,9 +22,9 @@ from tasks.store.tables import (
     users,
     voicemail_boxes,
 )
-from tasks.user import PHONEBOOK_FIELDS, SECRET_FIELDS
+from tasks.store.write_new import ENTRY_COLUMNS, create_people, entries_of
+from tasks.user import SECRET_FIELDS
 
-ENTRY_COLUMNS: Final = tuple(field.column for field in PHONEBOOK_FIELDS)
 WRITTEN: Final = ("create", "update", "enable", "disable")
 """The actions that leave a user in the phone system."""
 
@@ -43,26 +43,46 @@ def write_people(connection: Connection, people: pl.DataFrame, run_id: str, now:
         keep_secrets_of_gone(connection, staged, run_id)
         _rest(connection, sa.select(staged.c.user_id), now)
         connection.execute(sa.delete(users).where(users.c.id.in_(sa.select(staged.c.user_id))))
-    staying = people.filter(pl.col("action") != "remove")
-    if staying.height:
-        staged = connection.stage("stage_people", staying.drop("fields", strict=False))
-        _bring_in(connection, staying, staged, run_id, now)
+    known = people.filter(~pl.col("action").is_in(["remove", "create"]))
+    new = people.filter(pl.col("action") == "create")
+    given = people.filter(pl.col("action") != "remove")["number"].drop_nulls()
+    if known.height:
+        staged = connection.stage("stage_people", known.select(_STAGED))
+        keep_secrets_of_updated(connection, staged, run_id)
+        _free_numbers(connection, staged, now)
+        _update(connection, known, staged)
+    if new.height:
+        new = create_people(connection, new, run_id)
+    _give(connection, given)
+    _write_roles(connection, pl.concat([frame.select("action", "user_id", "roles") for frame in (known, new)]))
 
 
-def _bring_in(connection: Connection, people: pl.DataFrame, staged: sa.TableClause, run_id: str, now: str) -> None:
-    keep_secrets_of_updated(connection, staged, run_id)
-    _free_numbers(connection, staged, now)
-    _create(connection, staged)
-    connection.execute(
-        sa.update(staged).where(staged.c.user_id.is_(None), users.c.login == staged.c.login).values(user_id=users.c.id)
-    )
-    keep_secrets_of_new(connection, staged, run_id)
-    _update(connection, staged)
+def _update(connection: Connection, known: pl.DataFrame, staged: sa.TableClause) -> None:
+    _write_users(connection, staged)
     _write_numbers(connection, staged)
     _write_voicemail(connection, staged)
-    _write_phonebook(connection, people, staged)
-    _write_roles(connection, people)
+    _write_phonebook(connection, known)
     _write_import_records(connection, staged)
+
+
+_STAGED: Final = (
+    "action",
+    "login",
+    "user_id",
+    "display_name",
+    "auth_method",
+    "enabled",
+    "missing_since",
+    "number",
+    "automatic",
+    "email",
+    "owner",
+    "adopted",
+    "disown",
+    *SECRET_FIELDS,
+    *(f"{field}_changed" for field in SECRET_FIELDS),
+    *(f"{field}_fingerprint" for field in SECRET_FIELDS),
+)
 
 
 def _rest(connection: Connection, ids: sa.Select[tuple[Any]], now: str) -> None:
@@ -84,14 +104,8 @@ def _free_numbers(connection: Connection, staged: sa.TableClause, now: str) -> N
     connection.execute(sa.delete(extensions).where(extensions.c.user_id.in_(changing)))
 
 
-def _create(connection: Connection, staged: sa.TableClause) -> None:
-    columns = ["login", "display_name", "auth_method", "enabled", "password", "pin"]
-    source = sa.select(*(staged.c[name] for name in columns)).where(staged.c.action == "create")
-    connection.execute(sa.insert(users).from_select(columns, source))
-
-
-def _update(connection: Connection, staged: sa.TableClause) -> None:
-    known = (users.c.id == staged.c.user_id, staged.c.action != "create")
+def _write_users(connection: Connection, staged: sa.TableClause) -> None:
+    known = (users.c.id == staged.c.user_id,)
     for names in (("display_name", "auth_method"), ("enabled",)):
         values = {name: staged.c[name] for name in names}
         connection.execute(sa.update(users).where(*known, staged.c[names[0]].is_not(None)).values(values))
@@ -106,8 +120,18 @@ def _write_numbers(connection: Connection, staged: sa.TableClause) -> None:
         staged.c.number.is_not(None), staged.c.user_id.not_in(held)
     )
     connection.execute(sa.insert(extensions).from_select(["number", "user_id", "kind", "automatic"], source))
-    given = sa.select(staged.c.number).where(staged.c.number.is_not(None))
-    connection.execute(sa.delete(resting_extensions).where(resting_extensions.c.number.in_(given)))
+
+
+def _give(connection: Connection, numbers: pl.Series) -> None:
+    """A number that somebody has rests no more."""
+    if (
+        numbers.is_empty()
+        or connection.read(sa.select(sa.func.count(resting_extensions.c.number).label("n")))["n"][0] == 0
+    ):
+        return
+    staged = connection.stage("stage_given", numbers.alias("number").to_frame())
+    given = resting_extensions.c.number.in_(sa.select(staged.c.number))
+    connection.execute(sa.delete(resting_extensions).where(given))
 
 
 def _write_voicemail(connection: Connection, staged: sa.TableClause) -> None:
@@ -123,60 +147,38 @@ def _write_voicemail(connection: Connection, staged: sa.TableClause) -> None:
     connection.execute(sa.insert(voicemail_boxes).from_select(["user_id", "email"], source))
 
 
-def _write_phonebook(connection: Connection, people: pl.DataFrame, staged_people: sa.TableClause) -> None:
+def _write_phonebook(connection: Connection, known: pl.DataFrame) -> None:
     """The entries, one row a user and position: altered in place, added, or removed where no longer wanted."""
-    entries = [_entries(people, prefix) for prefix in phonebook_prefixes(people.columns)]
+    entries = [entries_of(known, prefix) for prefix in phonebook_prefixes(known.columns)]
     if not entries:
         return
     staged = connection.stage("stage_entries", pl.concat(entries))
-    same = (
-        phonebook.c.user_id == staged_people.c.user_id,
-        staged_people.c.login == staged.c.login,
-        phonebook.c.position == staged.c.position,
-    )
+    same = (phonebook.c.user_id == staged.c.user_id, phonebook.c.position == staged.c.position)
     values = {column: staged.c[column] for column in ENTRY_COLUMNS}
-    if people.filter(pl.col("action") != "create").height:
-        connection.execute(sa.update(phonebook).where(*same, staged.c.present == sa.true()).values(values))
-        unwanted = sa.select(phonebook.c.id).where(*same, staged.c.present == sa.false())
-        connection.execute(sa.delete(phonebook).where(phonebook.c.id.in_(unwanted)))
-    exists = sa.exists().where(
-        phonebook.c.user_id == staged_people.c.user_id, phonebook.c.position == staged.c.position
-    )
-    source = (
-        sa.select(staged_people.c.user_id, staged.c.position, *values.values())
-        .join_from(staged, staged_people, staged_people.c.login == staged.c.login)
-        .where(staged.c.present == sa.true(), ~exists)
+    connection.execute(sa.update(phonebook).where(*same, staged.c.present == sa.true()).values(values))
+    unwanted = sa.select(phonebook.c.id).join(staged, sa.and_(*same)).where(staged.c.present == sa.false())
+    connection.execute(sa.delete(phonebook).where(phonebook.c.id.in_(unwanted)))
+    source = sa.select(staged.c.user_id, staged.c.position, *values.values()).where(
+        staged.c.present == sa.true(), ~sa.exists().where(*same)
     )
     connection.execute(sa.insert(phonebook).from_select(["user_id", "position", *ENTRY_COLUMNS], source))
-
-
-def _entries(people: pl.DataFrame, prefix: str) -> pl.DataFrame:
-    return people.filter(pl.col(prefix).is_not_null()).select(
-        "login",
-        position=pl.lit(1 if prefix == "phonebook" else int(prefix[10:]), dtype=pl.Int64),
-        present=pl.col(prefix),
-        **{column: pl.col(f"{prefix}.{column}").fill_null("") for column in ENTRY_COLUMNS},
-    )
 
 
 def _write_roles(connection: Connection, people: pl.DataFrame) -> None:
     """Roles are replaced by the list; unknown ones are created, known ones are found without regard to case."""
     named = people.filter(pl.col("roles").is_not_null())
-    listed = named.select("login", name=pl.col("roles").str.split(";")).explode("name", empty_as_null=True)
+    listed = named.select("user_id", name=pl.col("roles").str.split(";")).explode("name", empty_as_null=True)
     listed = listed.filter(pl.col("name") != "").with_columns(folded=pl.col("name").str.to_lowercase())
-    new = listed.join(_known_roles(connection), on="folded", how="anti").unique("folded", maintain_order=True)
-    connection.append(roles, new.select("name"))
-    known = named.filter(pl.col("action") != "create").select("login")
+    known = named.filter(pl.col("action") != "create").select("user_id")
     if known.height:
         staged = connection.stage("stage_roles_of", known)
-        ids = sa.select(users.c.id).join(staged, staged.c.login == users.c.login)
-        connection.execute(sa.delete(user_roles).where(user_roles.c.user_id.in_(ids)))
+        connection.execute(sa.delete(user_roles).where(user_roles.c.user_id.in_(sa.select(staged.c.user_id))))
     if listed.is_empty():
         return
-    pairs = listed.join(_known_roles(connection), on="folded", how="inner").select("login", role_id="id").unique()
-    staged = connection.stage("stage_roles", pairs)
-    source = sa.select(users.c.id, staged.c.role_id).join(users, users.c.login == staged.c.login)
-    connection.execute(sa.insert(user_roles).from_select(["user_id", "role_id"], source))
+    new = listed.join(_known_roles(connection), on="folded", how="anti").unique("folded", maintain_order=True)
+    connection.append(roles, new.select("name"))
+    pairs = listed.join(_known_roles(connection), on="folded", how="inner", maintain_order="left")
+    connection.append(user_roles, pairs.select("user_id", role_id="id").unique(maintain_order=True))
 
 
 def _known_roles(connection: Connection) -> pl.DataFrame:
