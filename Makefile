@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check format bench up
+.PHONY: setup demo test check format bench torture up
 
 setup: .venv/ready
 
@@ -34,6 +34,9 @@ format: setup
 
 bench: setup
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+torture: setup
+	ROLLCALL_TORTURE=50 $(BIN)/pytest tests/test_crash.py
 
 up: setup
 	$(BIN)/rollcall up
