@@ -35,12 +35,15 @@ def show_output(name: str, key: str, task: object, run: TaskRun, state: State[An
     profile = next((value for value in inputs if isinstance(value, Profile)), None)
     preview = preview_of(output, profile)
     facts = dict(preview.facts)
-    _log.info("%s: %s", name, _sentence(facts) or preview.title, extra={"step": name, "counts": facts})
+    headline = _sentence(facts) or preview.title
+    _log.info("%s: %s", name, headline, extra={"step": name, "counts": facts})
     described = _description(preview, output, [value for value in inputs if isinstance(value, Output)])
     if preview.rows:
-        _create(run, key, "table", orjson.dumps([dict(row) for row in preview.rows]).decode(), described)
+        # The cards of the UI show the first line of a description as it stands.
+        cells = orjson.dumps([dict(row) for row in preview.rows]).decode()
+        _create(run, key, "table", cells, f"{headline}\n\n{described}")
     else:
-        _create(run, key, "markdown", described, preview.title)
+        _create(run, key, "markdown", described, headline)
     if run.flow_run_id is not None and preview.outcomes:
         note_outcomes(run.flow_run_id, name, preview.outcomes)
     picture = preview.picture or (_picture_of_the_way(run) if name == LAST_STEP else "")
