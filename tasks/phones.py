@@ -44,7 +44,7 @@ def assign_phones_to_users(
     kept = pl.concat([_kept_logins(records), taken.select("login", "kind")])
     free = snapshot.devices.join(wanted.select("device_id").drop_nulls(), on="device_id", how="anti")
     phones = pl.concat([_assigned(altered), _released(plan, records, free, kept)], how="diagonal")
-    phones = phones.sort("row", "login", "kind", "mac", nulls_last=True)
+    phones = phones.sort("row", "login", "kind", "mac", nulls_last=True, maintain_order=True)
     plan = _with_phone_updates(plan, phones, snapshot)
     summary = {**plan.summary, "phones_unchanged": wanted.height - altered.height}
     issues = pl.concat([plan.issues, *_issues(altered, taken, records), _numberless_issues(numberless, records)])

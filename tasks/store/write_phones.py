@@ -76,8 +76,11 @@ def _make(connection: Connection, phones: pl.DataFrame, keyring: Keyring) -> Non
         return
     phones = _sealed(_with_accounts(phones, keyring), keyring)
     columns = ["kind", "mac", "sip_user", "sip_secret", *_STAGED]
-    staged = connection.stage("stage_new_phones", phones.select("login", *columns))
+    numbered = phones.select("login", *columns).with_row_index("position").cast({"position": pl.Int64})
+    staged = connection.stage("stage_new_phones", numbered)
     source = sa.select(users.c.id, *(staged.c[name] for name in columns)).join(users, users.c.login == staged.c.login)
+    # The devices of one person and kind are told apart by the order of their ids.
+    source = source.order_by(staged.c.position)
     connection.execute(sa.insert(devices).from_select(["user_id", *columns], source))
 
 
