@@ -36,6 +36,16 @@ class FlowRun:
                 time.sleep(0.1)
         raise TimeoutError("the server did not record the task runs")
 
+    def attempts(self) -> dict[str, int]:
+        """How often each task ran, by the task run's name."""
+        from prefect.client.orchestration import get_client
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+        self._task_runs()
+        with get_client(sync_client=True) as client:
+            found = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[self.id])))
+        return {run.name: run.run_count for run in found}
+
     def artifacts(self) -> Mapping[str, Any]:
         """The artifacts of the run by key."""
         return {artifact.key or "": artifact for artifact in self.all_artifacts()}

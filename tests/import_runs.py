@@ -21,11 +21,11 @@ def write_profile(folder: Path, changes: Mapping[str, str] | None = None) -> Pat
     return file
 
 
-def run_import_flow(profile: Path, file: Path) -> FlowRun:
-    """Imports a file as `rollcall import` does; `output` is the report, or the error that the flow raised."""
+def run_import_flow(profile: Path, file: Path | None) -> FlowRun:
+    """Imports a file, or the profile's URL, as `rollcall import` does; `output` is the report, or the flow's error."""
     from flows.import_users import import_users
     from flows.request import ImportRequest, offer_upload
 
-    request = ImportRequest(profile=str(profile), upload=offer_upload(file))
+    request = ImportRequest(profile=str(profile), upload=offer_upload(file) if file else None)
     state: Any = asyncio.run(import_users(request, return_state=True))  # pyright: ignore[reportCallIssue]
     return FlowRun(state.state_details.flow_run_id, asyncio.run(state.aresult(raise_on_failure=False)))

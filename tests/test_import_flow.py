@@ -10,6 +10,7 @@ from conftest import PrefectServer
 from flow_runs import FlowRun
 from import_runs import run_import_flow, write_profile
 
+from tests.fault_server import fault_server
 from tests.world import SEED
 
 INTAKE = ("fetch", "decode", "parse", "prefilter", "map-variables", "render-structure", "validate")
@@ -132,3 +133,16 @@ def test_the_run_is_named_by_profile_mode_and_file_and_logs_the_counts_of_each_s
     assert "prefilter: 1 kept, 11 columns" in said
     assert "report: Done: 1 create, 0 update, 0 remove, 0 unchanged." in said
     assert any(text.startswith("cache: 0 results removed") for text in said)
+
+
+def test_each_attempt_at_a_url_is_a_retry_that_the_run_shows(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLCALL_URL_ALLOW", "127.0.0.1")
+    with fault_server() as server:
+        profile = write_profile(tmp_path, {"type: upload": f"type: url\nurl: {server.url}/twice/503"})
+
+        run = run_import_flow(profile, None)
+
+    assert run.attempts()["fetch"] == 3 and run.attempts()["decode"] == 1
+    assert server.paths() == ["/twice/503"] * 3
