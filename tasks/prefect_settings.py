@@ -13,6 +13,8 @@ LOGGING: Final = Path(__file__).with_name("prefect_logging.yml")
 _DEFAULTS: Final = {
     # Nobody is called who was not asked for.
     "DO_NOT_TRACK": "1",
+    # Our loggers also speak outside of flow runs (provisioning, console): there the API has nothing to hang a log on.
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     # Runs tell their story to the server; a terminal hears of trouble only.
