@@ -3,6 +3,7 @@
 Everything heavy is imported by the command that needs it: `simulate` never waits for an orchestrator.
 """
 
+import gc
 import json
 import sys
 from collections.abc import Callable
@@ -24,6 +25,8 @@ EXIT_HELD: Final = 4
 
 def main() -> None:
     """The entry point: wrong use is exit 2, every expected failure its own code, never a traceback."""
+    # Importing libraries makes many objects and no garbage; collecting as often as by default costs a sixth of a start.
+    gc.set_threshold(100_000)
     try:
         # Outside its standalone mode click returns the code of an Exit instead of raising it.
         sys.exit(rollcall(standalone_mode=False))
