@@ -120,20 +120,20 @@ FAILING = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_a_snippet_may_not_say_is_refused_before_the_first_row(case: str) -> None:
     source, words = REFUSED[case]
-    start = time.process_time()
+    start = time.monotonic()
     with pytest.raises(ExpressionError) as caught:
         compile_expression(source, name=case)
     assert words in str(caught.value)
     assert all(problem.line and problem.column for problem in caught.value.problems)
-    assert time.process_time() - start < SECONDS
+    assert time.monotonic() - start < SECONDS
 
 
 @pytest.mark.parametrize("case", FAILING)
 def test_what_has_no_end_is_an_error_of_its_rows_within_two_seconds(case: str) -> None:
     source, words = FAILING[case]
-    start = time.process_time()
+    start = time.monotonic()
     result = compile_expression(source, name=case).evaluate(FRAME, Names(["a"]))
-    assert time.process_time() - start < SECONDS
+    assert time.monotonic() - start < SECONDS
     assert [error.index for error in result.errors] == list(range(ROWS))
     assert result.values.null_count() == ROWS
     assert any(word in result.errors[0].message for word in words.split("|")), result.errors[0].message

@@ -99,9 +99,9 @@ REFUSED = [
 
 @pytest.mark.parametrize("body", REFUSED)
 def test_what_a_structure_does_not_have_is_refused_at_load(body: str) -> None:
-    start = time.process_time()
+    start = time.perf_counter()
     assert problems(template(body))
-    assert time.process_time() - start < 2
+    assert time.perf_counter() - start < 2
 
 
 TOO_MUCH = [
@@ -122,7 +122,7 @@ LETTERS = "{% for a in 'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz' %}
 
 @pytest.mark.parametrize("body", [*TOO_MUCH, LETTERS * 5 + "{{ a }}" + "{% endfor %}" * 5])
 def test_work_without_bounds_ends_in_a_clear_error(body: str) -> None:
-    start = time.process_time()
+    start = time.perf_counter()
     frame = table_of([{"x": "1", "u": "__class__"}]).frame
     try:
         rendered = compile_structure(template(body)).render(frame, names_of(frame))
@@ -130,7 +130,7 @@ def test_work_without_bounds_ends_in_a_clear_error(body: str) -> None:
         assert "too" in str(error)
     else:
         assert rendered.frames["identity"]["003use_name"].to_list() in ([], [""])
-    assert time.process_time() - start < 2
+    assert time.perf_counter() - start < 2
 
 
 def test_a_failing_expression_does_not_tell_the_cell() -> None:
@@ -161,6 +161,6 @@ def test_a_lookup_in_a_dictionary_is_an_ordinary_expression() -> None:
 
 @pytest.mark.parametrize("text", ["{{", "{{x", "{{!--", '{"', "{{#if x}}", '"{{x}}",', "/*", "{% if x", '{{"'])
 def test_a_long_broken_text_is_refused_soon(text: str) -> None:
-    start = time.process_time()
+    start = time.perf_counter()
     assert problems(text * 5_000)
-    assert time.process_time() - start < 2
+    assert time.perf_counter() - start < 2
