@@ -5,6 +5,7 @@ started before Prefect is imported, so that both get ready at the same time. It 
 open: it ends with the process that started it, however that ends.
 """
 
+import asyncio
 import atexit
 import os
 import signal
@@ -16,15 +17,22 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tasks.errors import WrongUseError
 from tasks.prefect_settings import EPHEMERAL, prepare_prefect
 
 START_SECONDS: Final = 90
 STOP_SECONDS: Final = 10
+EVENT_SECONDS: Final = 5
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def start_server() -> Callable[[], None]:
@@ -96,9 +104,36 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 def serve(port: int) -> None:
     """Serves until standard input is closed."""
     import uvicorn
+    from prefect.server.api.server import create_app
 
     threading.Thread(target=_end_with_input, daemon=True).start()
-    uvicorn.run("prefect.server.api.server:create_app", factory=True, port=port, log_level="error", lifespan="on")
+    uvicorn.run(ends_when_told_all(create_app()), port=port, log_level="error", lifespan="on")
+
+
+def ends_when_told_all(app: Application) -> Application:
+    """The same application, which shuts down only when its services have taken all events that came in.
+
+    Prefect's server stops the recorder of task runs with events still in its queue: the last states would be lost.
+    """
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        async def receive_late() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await _wait_for_events()
+            return message
+
+        await app(scope, receive_late if scope["type"] == "lifespan" else receive, send)
+
+    return served
+
+
+async def _wait_for_events() -> None:
+    from prefect.server.utilities.messaging.memory import METRICS
+
+    deadline = time.monotonic() + EVENT_SECONDS
+    while time.monotonic() < deadline and any(one["consumed"] < one["published"] for one in METRICS.values()):
+        await asyncio.sleep(0.01)
 
 
 def _end_with_input() -> None:

@@ -1,5 +1,6 @@
 """A command on a machine without a Prefect server: its run is recorded all the same."""
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -9,6 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from prefect.server.utilities.messaging import Message
+from prefect.server.utilities.messaging.memory import Cache, Consumer, Publisher
+
+from tasks.prefect_server import Receive, Scope, Send, ends_when_told_all
 
 PROGRAM = """
 import asyncio
@@ -51,6 +56,39 @@ def test_all_task_runs_are_recorded_in_prefects_home(tmp_path: Path, migrated_da
     recorded = connection.execute("select name, state_name, count(*) from task_run group by 1, 2").fetchall()
     connection.close()
     assert recorded == [("count", "Completed", 10)]
+
+
+async def slow_consumer(taken: list[int]) -> None:
+    async def take(message: Message) -> None:
+        await asyncio.sleep(0.05)
+        taken.append(len(message.data))
+
+    await Consumer("rollcall-test").run(take)
+
+
+async def told_and_shut_down() -> list[int]:
+    taken: list[int] = []
+    consumer = asyncio.create_task(slow_consumer(taken))
+    await asyncio.sleep(0)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        consumer.cancel()
+
+    async def receive() -> dict[str, str]:
+        return {"type": "lifespan.shutdown"}
+
+    async def send(message: object) -> None:
+        raise AssertionError("the application of this test sends nothing")
+
+    for number in range(10):
+        await Publisher("rollcall-test", Cache()).publish_data(b"*" * number, {})
+    await ends_when_told_all(application)({"type": "lifespan"}, receive, send)
+    return taken
+
+
+def test_the_server_shuts_down_only_when_all_events_are_taken() -> None:
+    assert sorted(asyncio.run(told_and_shut_down())) == list(range(10))
 
 
 def test_the_server_ends_with_a_process_that_was_killed(tmp_path: Path, migrated_database: Path) -> None:
