@@ -1,5 +1,6 @@
 """Loads a profile from YAML and proves it: whatever is wrong is said at once, each with file, line and column."""
 
+import functools
 from collections.abc import Iterator
 from collections.abc import Mapping as Map
 from dataclasses import replace
@@ -62,8 +63,9 @@ def load_profile(path: Path) -> Profile:
     return parse_profile(text, path.stem, str(path))
 
 
+@functools.lru_cache(maxsize=64)
 def parse_profile(text: str, name: str, file: str) -> Profile:
-    """As `load_profile`, from text."""
+    """As `load_profile`, from text; one and the same text is proved once in a process."""
     document = _read_yaml(text, file)
     if "name" in document:
         raise ProfileError(

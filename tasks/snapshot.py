@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -87,7 +87,7 @@ def digest_of_frames(frames: Iterable[pl.DataFrame], *further: object) -> str:
     total = hashlib.blake2b(digest_size=16)
     for frame in frames:
         total.update(repr(sorted(frame.schema.items())).encode())
-        ordered: Any = frame.select(sorted(frame.columns)).hash_rows(seed=0).sort().rechunk()
-        total.update(memoryview(ordered.to_arrow().buffers()[1]))
+        ordered = frame.select(sorted(frame.columns)).hash_rows(seed=0).sort().rechunk()
+        total.update(ordered.to_frame().write_ipc(None).getbuffer())
     total.update(repr(further).encode())
     return total.hexdigest()

@@ -15,7 +15,6 @@ from urllib.parse import unquote
 import polars as pl
 import sqlalchemy as sa
 from adbc_driver_manager import OperationalError
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from tasks.errors import StoreBusyError, WrongUseError
@@ -43,7 +42,7 @@ _POLARS_TYPES: Final[dict[type[sa.types.TypeEngine[Any]], type[pl.DataType]]] = 
 class Connection:
     """Runs SQLAlchemy Core statements in one transaction; frames go in by `stage` and come out by `read`.
 
-    `adbc` is the driver's connection; it and pyarrow carry no types, so they are Any here and nowhere else.
+    `adbc` is the driver's connection; it carries no types, so it is Any here and nowhere else.
     """
 
     def __init__(self, adbc: Any, kind: Literal["sqlite", "postgresql"]) -> None:
@@ -51,9 +50,8 @@ class Connection:
         self.mark = ""
         """What `tasks.store.watch` saw before the transaction began."""
         self.kind: Literal["sqlite", "postgresql"] = kind
-        self.dialect: sa.Dialect = (
-            sqlite.dialect(paramstyle="qmark") if kind == "sqlite" else postgresql.dialect(paramstyle="numeric_dollar")
-        )
+        style = "qmark" if kind == "sqlite" else "numeric_dollar"
+        self.dialect: sa.Dialect = import_module(f"sqlalchemy.dialects.{kind}").dialect(paramstyle=style)
 
     def execute(self, statement: sa.Executable | str, parameters: Mapping[str, Any] | None = None) -> None:
         """Runs a statement that gives no rows."""
@@ -67,15 +65,14 @@ class Connection:
             if self.kind == "sqlite":
                 cursor.adbc_statement.set_options(**_LARGE_BATCHES)
             cursor.execute(*self._compile(statement, None))
-            found: Any = cursor.fetch_arrow_table()
-        frame = pl.DataFrame(found)
+            frame: pl.DataFrame = cursor.fetch_polars()
         return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
     def stage(self, name: str, frame: pl.DataFrame) -> sa.TableClause:
         """A temporary table of this connection that holds the frame; gone when the connection closes."""
         with self._adbc.cursor() as cursor, busy_is_told():
             cursor.execute(f'DROP TABLE IF EXISTS "{name}"')
-            cursor.adbc_ingest(name, _arrow(frame), mode="create", temporary=True)
+            cursor.adbc_ingest(name, frame, mode="create", temporary=True)
         columns: list[sa.ColumnClause[Any]] = [sa.column(column) for column in frame.columns]
         return sa.table(name, *columns)
 
@@ -84,7 +81,7 @@ class Connection:
         if frame.is_empty():
             return
         with self._adbc.cursor() as cursor, busy_is_told():
-            cursor.adbc_ingest(table.name, _arrow(self._as_declared(table, frame)), mode="append")
+            cursor.adbc_ingest(table.name, self._as_declared(table, frame), mode="append")
 
     def _as_declared(self, table: sa.Table, frame: pl.DataFrame) -> pl.DataFrame:
         """PostgreSQL's binary copy takes a number only in the width of its column."""
@@ -130,7 +127,9 @@ class Connection:
         """Ends the connection; what was not committed is lost."""
         self._adbc.close()
 
-    def _compile(self, statement: sa.Executable | str, parameters: Mapping[str, Any] | None) -> tuple[str, Any]:
+    def _compile(
+        self, statement: sa.Executable | str, parameters: Mapping[str, Any] | None
+    ) -> tuple[str, pl.DataFrame | None]:
         if isinstance(statement, str):
             return statement, None
         # Executable covers everything but DDL, and DDL has the same compile method.
@@ -138,8 +137,13 @@ class Connection:
         if not isinstance(compiled, SQLCompiler):
             return str(compiled), None  # pyright: ignore[reportUnknownArgumentType]
         values = compiled.construct_params(parameters)
-        bound = tuple(values[name] for name in compiled.positiontup or ())
-        return str(compiled), bound or None
+        bound = [
+            # The drivers know no column of nothing: without a value, its type must be told.
+            pl.Series(f"{at}", [value], _polars_type(compiled.binds[name].type) if value is None else None)
+            for at, name in enumerate(compiled.positiontup or ())
+            for value in [values[name]]
+        ]
+        return str(compiled), pl.DataFrame(bound) if bound else None
 
 
 @contextmanager
@@ -249,9 +253,3 @@ def _polars_type(type_: sa.types.TypeEngine[Any]) -> type[pl.DataType]:
 def _untyped(module: str) -> Any:
     """A driver's module, loaded only where it is needed; the drivers carry no types."""
     return import_module(module)
-
-
-def _arrow(frame: pl.DataFrame) -> Any:
-    """The frame in the Arrow types that the drivers know (no string views)."""
-    whole: Any = frame
-    return whole.to_arrow(compat_level=pl.CompatLevel.oldest())

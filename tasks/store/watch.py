@@ -37,4 +37,4 @@ class Watch:
                 weakref.finalize(self, self._adbc.close)
             with busy_is_told(), self._adbc.cursor() as cursor:
                 cursor.execute("PRAGMA data_version")
-                return f"{self._token}:{cursor.fetchone()[0]}"
+                return f"{self._token}:{cursor.fetch_polars().item()}"
