@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import orjson
-from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import SyncClientContext, TaskRunContext
+from prefect.context import TaskRunContext
 from prefect.utilities.annotations import BaseAnnotation
 
+from tasks.artifact_sender import SENDER
 from tasks.describe import issue_counts, preview_of
 from tasks.issue import CATALOGUE
 from tasks.output import Output
@@ -61,12 +61,7 @@ def _create(run: TaskRun, key: str, kind: str, data: str, description: str) -> N
     artifact = ArtifactCreate(
         key=key, type=kind, data=data, description=description, task_run_id=run.id, flow_run_id=run.flow_run_id
     )
-    _client().create_artifact(artifact)
-
-
-def _client() -> SyncPrefectClient:
-    context = SyncClientContext.get()
-    return context.client if context else get_client(sync_client=True)
+    SENDER.send(artifact)
 
 
 def _description(preview: Preview, output: object, inputs: list[Output]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID
 
+from tasks.artifact_sender import SENDER
 from tasks.cache import clean_cache
 from tasks.settings import Settings
 from tasks.way import forget_outcomes
@@ -17,7 +18,8 @@ _log: Final = logging.getLogger("rollcall.cache")
 
 
 def end_run(flow: object, run: Any, state: object) -> None:
-    """Forgets what was kept for the run's pictures and cleans the cache."""
+    """Sends the last artifacts, forgets what was kept for the run's pictures and cleans the cache."""
+    SENDER.flush()
     run_id: UUID = run.id
     forget_outcomes(run_id)
     counts = clean_cache(Settings())

@@ -59,11 +59,14 @@ class PrefectServer(NamedTuple):
 
     def settle(self) -> None:
         """Returns when the server has written down all that this process has told it, logs and events included."""
-        from prefect.events.worker import EventsWorker
         from prefect.logging.handlers import APILogHandler
 
+        from tasks.artifact_sender import SENDER
+        from tests.flow_runs import wait_until_recorded
+
+        SENDER.flush()
         APILogHandler().flush()
-        EventsWorker.drain_all()
+        wait_until_recorded()
         size, unchanged_since = -1, time.monotonic()
         while time.monotonic() - unchanged_since < 0.8:
             now = sum(path.stat().st_mtime_ns for path in self.home.glob("prefect.db*"))
