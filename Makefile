@@ -1,6 +1,8 @@
 # The two commands are `make demo` and `make test`; both set everything up first.
 PYTHON ?= python3
 BIN := .venv/bin
+# A file's tests share servers and browsers; those that bound a time run afterwards, alone.
+SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not clock"
 
 .PHONY: setup demo test check format bench torture up
 
@@ -18,14 +20,16 @@ demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh deployments/demo.sh
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
+	$(BIN)/pytest -m clock
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest $(SIDE_BY_SIDE) --cov --cov-report=
+	$(BIN)/pytest -m clock --cov --cov-append --cov-report=term
 	$(BIN)/coverage report --include='tasks/*' --fail-under=95
 
 format: setup

@@ -15,6 +15,8 @@ FRAME = pl.DataFrame(
 )
 SECONDS = 2.0
 
+pytestmark = pytest.mark.clock
+
 REFUSED = {
     "program": ('return system("id");', "system() is unknown"),
     "program by exec": ('return exec("id");', "exec() is unknown"),

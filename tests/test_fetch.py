@@ -109,6 +109,7 @@ def test_a_chunked_body_with_its_end_is_whole(server: FaultServer) -> None:
     assert fetch_source(request(f"{server.url}/chunked/whole")).data == CSV
 
 
+@pytest.mark.clock
 def test_a_server_that_drips_runs_out_of_time(server: FaultServer) -> None:
     late = request(f"{server.url}/drip")
     late = FetchRequest(profile=late.profile, url_allow=late.url_allow, started=time.monotonic() - 179.8)

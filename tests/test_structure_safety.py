@@ -8,6 +8,8 @@ from tasks.rendering.rendered import Rendered
 from tasks.rendering.structure import StructureError, compile_structure
 from tests.test_structure import identity, names_of, problems, render, table_of
 
+pytestmark = pytest.mark.clock
+
 ATTEMPTS = [
     '"',
     "\\",
