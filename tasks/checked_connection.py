@@ -1,6 +1,7 @@
 """HTTP connections that go to a checked address: the name is resolved once, and never again before connecting."""
 
 import socket
+import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,19 +15,28 @@ from tasks.address import AddressRules, permitted_addresses
 
 
 class CheckedAdapter(HTTPAdapter):
-    """Connections go to addresses that the rules permit; Host and SNI keep the name."""
+    """Connections go to addresses that the rules permit, secured by the context; Host and SNI keep the name."""
 
-    def __init__(self, rules: AddressRules) -> None:
+    def __init__(self, rules: AddressRules, tls: ssl.SSLContext) -> None:
         self._rules = rules
+        self._tls = tls
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
         pools: dict[str, Callable[..., Any]] = {
             "http": partial(_pool, HTTPConnectionPool, _CheckedHTTP, self._rules),
-            "https": partial(_pool, HTTPSConnectionPool, _CheckedHTTPS, self._rules),
+            "https": partial(_pool, _QuietHTTPSPool, _CheckedHTTPS, self._rules),
         }
         self.poolmanager.pool_classes_by_scheme = pools
+
+
+class _QuietHTTPSPool(HTTPSConnectionPool):
+    """Leaves out the warning of urllib3 that a certificate is not checked: the run has an issue that says it."""
+
+    def _validate_conn(self, conn: Any) -> None:
+        if conn.is_closed:
+            conn.connect()
 
 
 def _pool(pool: type[Any], connection: type[Any], rules: AddressRules, *args: Any, **kwargs: Any) -> Any:
@@ -53,6 +63,18 @@ class _CheckedHTTPS(HTTPSConnection):
 
     def _new_conn(self) -> socket.socket:
         return _connect(self)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Sends a request; where the server has hung up already, reads why.
+
+        TLS 1.3 refuses a client certificate only after the client believes that it is connected (RFC 8446, 4.4.2.4).
+        """
+        try:
+            super().request(*args, **kwargs)
+        except (ssl.SSLEOFError, ConnectionError):
+            if self.sock is not None:
+                self.sock.recv(1)
+            raise
 
 
 def _connect(connection: _CheckedHTTP | _CheckedHTTPS) -> socket.socket:

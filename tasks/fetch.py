@@ -163,6 +163,7 @@ def _over_http(request: FetchRequest, url: str) -> Source:
         rules=address_rules(request.url_allow, request.url_deny),
         headers=_headers(request, kept),
         basic=_user_and_password(request) if options.auth == "basic" else None,
+        passphrase=request.credential(options.client_key_password) if options.client_key_password else None,
         ends_at=request.started + FETCH.total_seconds,
     )
     answer = get(exchange)

@@ -5,6 +5,7 @@ origin only. `tasks.checked_connection` sees to it that each connection goes whe
 """
 
 import socket
+import ssl
 import time
 import zlib
 from collections.abc import Generator, Mapping
@@ -25,6 +26,7 @@ from tasks.archive import Limits, gunzip, inflate
 from tasks.checked_connection import CheckedAdapter
 from tasks.errors import SourceError, TransientSourceError
 from tasks.fetch_options import FetchOptions
+from tasks.tls import tls_context, tls_fault
 
 CHUNK_BYTES: Final = 1 << 18
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -49,6 +51,7 @@ class Exchange:
     rules: AddressRules
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     basic: tuple[str, str] | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
     ends_at: float = float("inf")
 
     def shown(self, url: str) -> str:
@@ -95,7 +98,6 @@ def _request(exchange: Exchange, url: str) -> dict[str, Any]:
         "url": url,
         "headers": {"Accept-Encoding": "gzip", "User-Agent": "rollcall", **(exchange.headers if own else {})},
         "auth": _BasicUtf8(*exchange.basic) if own and exchange.basic else None,
-        "cert": _certificate(options) if own else None,
         "verify": (options.ca_file or True) if options.verify else False,
         "timeout": (options.connect_timeout_seconds, min(options.read_timeout_seconds, _seconds_left(exchange, url))),
         "allow_redirects": False,
@@ -112,12 +114,6 @@ class _BasicUtf8(AuthBase):
 
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
         return HTTPBasicAuth(self._user.encode(), self._password.encode())(r)
-
-
-def _certificate(options: FetchOptions) -> str | tuple[str, str] | None:
-    if options.client_certificate and options.client_key:
-        return options.client_certificate, options.client_key
-    return options.client_certificate
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -220,11 +216,8 @@ def _our_errors(shown: str) -> Generator[None, None, None]:
     error: SourceError | None = None
     try:
         yield
-    except (requests.exceptions.SSLError, urllib3.exceptions.SSLError):
-        error = SourceError(
-            "tls-failed",
-            f"The certificate of {shown} is not trusted. Name its authority in `fetch.ca_file`, or mend the server.",
-        )
+    except (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError) as cause:
+        error = tls_fault(shown, cause)
     except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
         error = TransientSourceError("fetch-timeout", f"{shown} did not answer in time.")
     except (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError):
@@ -243,5 +236,7 @@ def _session(exchange: Exchange, url: str) -> requests.Session:
     """A session that reads no environment, keeps nothing between redirects and connects where it may only."""
     session = requests.Session()
     session.trust_env = False
-    session.mount(f"{urlsplit(url).scheme}://", CheckedAdapter(exchange.rules))
+    own = _origin(url) == _origin(exchange.url)
+    tls = tls_context(exchange.options, exchange.passphrase, shows_certificate=own)
+    session.mount(f"{urlsplit(url).scheme}://", CheckedAdapter(exchange.rules, tls))
     return session

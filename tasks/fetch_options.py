@@ -52,6 +52,9 @@ class FetchOptions(BaseModel):
     headers: Annotated[dict[str, str], AfterValidator(_headers_hold_no_secret)] = Field(default_factory=dict[str, str])
     client_certificate: str | None = Field(default=None, description="PEM file, with its key or beside client_key")
     client_key: str | None = Field(default=None, description="PEM file of the client certificate's key")
+    client_key_password: CredentialName | None = Field(
+        default=None, description="name of the credential that holds the passphrase of the client certificate's key"
+    )
     ca_file: str | None = Field(default=None, description="PEM file of the authority that signed the server")
     host_key: str | None = Field(default=None, description="for sftp: the server's key, `ssh-ed25519 AAAA…`")
     verify: bool = Field(default=True, description="false accepts any certificate, with a warning on every run")
@@ -70,9 +73,15 @@ class FetchOptions(BaseModel):
             raise ValueError(f"auth is {self.auth}, which needs {' and '.join(missing)}: the name of a credential")
         return self
 
+    @model_validator(mode="after")
+    def _key_has_its_certificate(self) -> Self:
+        if (self.client_key or self.client_key_password) and not self.client_certificate:
+            raise ValueError("there is a client_key, but no client_certificate: name the certificate's PEM file")
+        return self
+
     def credential_names(self, url: str) -> frozenset[str]:
         """Every credential that a fetch of this URL needs."""
-        named = {name for name in (self.user, self.password, self.token) if name}
+        named = {name for name in (self.user, self.password, self.token, self.client_key_password) if name}
         texts = (url, *self.headers.values())
         return frozenset(named.union(*(references(text) for text in texts)))
 

@@ -8,14 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 CSV = b"displayname,username\nMax Muster,mmuster\n"
 BOMB = gzip.compress(bytes(50 << 20))
@@ -23,10 +16,11 @@ BOMB = gzip.compress(bytes(50 << 20))
 
 @dataclass
 class FaultServer:
-    """The running server: its address, and each request that it saw."""
+    """The running server: its address, each request that it saw, and the name in each client certificate, or ""."""
 
     url: str
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    clients: list[str] = field(default_factory=list)
 
     def paths(self) -> list[str]:
         return [path for path, _ in self.seen]
@@ -41,9 +35,14 @@ class Handler(BaseHTTPRequestHandler):
         fault: FaultServer = self.server.fault
         path = self.path.partition("?")[0]
         fault.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        fault.clients.append(self.client_name())
         times = fault.paths().count(self.path)
         name, _, argument = path.strip("/").partition("/")
         getattr(self, f"answer_{name}")(argument, times)
+
+    def client_name(self) -> str:
+        certificate = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
+        return certificate["subject"][0][0][1] if certificate else ""
 
     def send(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -149,30 +148,3 @@ def fault_server(tls: ssl.SSLContext | None = None) -> Iterator[FaultServer]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def self_signed(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """A certificate for localhost that nobody signed but itself, and a server's context with it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "server.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return file, context

@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from tasks.errors import SourceError, TransientSourceError, WrongUseError
 from tasks.fetch import FetchRequest, Kept, fetch_source, fetch_with_retries
 from tasks.profile import Profile
-from tests.fault_server import CSV, FaultServer, fault_server, self_signed
+from tests.fault_server import CSV, FaultServer, fault_server
 
 
 @pytest.fixture(scope="module")
@@ -239,26 +239,6 @@ def test_an_answer_too_large_is_refused_before_it_is_read(server: FaultServer) -
     with pytest.raises(SourceError) as caught:
         fetch_source(request(f"{server.url}/huge"))
     assert caught.value.code == "source-too-large"
-
-
-def test_a_self_signed_certificate_needs_its_authority(tmp_path: Path) -> None:
-    certificate, context = self_signed(tmp_path)
-    with fault_server(context) as server:
-        with pytest.raises(SourceError, match="not trusted") as caught:
-            fetch_source(request(f"{server.url}/good"))
-        trusted = fetch_source(request(f"{server.url}/good", ca_file=str(certificate)))
-
-    assert type(caught.value) is SourceError
-    assert (trusted.data, trusted.issues.height) == (CSV, 0)
-
-
-@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
-def test_an_unchecked_certificate_is_warned_of_on_every_run(tmp_path: Path) -> None:
-    with fault_server(self_signed(tmp_path)[1]) as server:
-        source = fetch_source(request(f"{server.url}/good", verify=False))
-
-    assert source.data == CSV
-    assert source.issues["code"].to_list() == ["tls-not-verified"]
 
 
 def test_an_upload_is_read(tmp_path: Path) -> None:
