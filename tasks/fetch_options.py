@@ -36,6 +36,13 @@ def _headers_hold_no_secret(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+def _server_address(endpoint: str) -> str:
+    parts = urlsplit(endpoint)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("expected the address of a server, `https://minio.example:9000`, without credentials")
+    return endpoint
+
+
 class FetchOptions(BaseModel):
     """The `fetch:` part of a profile.
 
@@ -51,11 +58,16 @@ class FetchOptions(BaseModel):
     header: str = Field(default="X-API-Key", description="for auth: header, the header that carries the token")
     headers: Annotated[dict[str, str], AfterValidator(_headers_hold_no_secret)] = Field(default_factory=dict[str, str])
     client_certificate: str | None = Field(default=None, description="PEM file, with its key or beside client_key")
-    client_key: str | None = Field(default=None, description="PEM file of the client certificate's key")
+    client_key: str | None = Field(
+        default=None, description="PEM file of the client certificate's key; sftp: the key to log in with"
+    )
     client_key_password: CredentialName | None = Field(
-        default=None, description="name of the credential that holds the passphrase of the client certificate's key"
+        default=None, description="name of the credential that holds the passphrase of client_key"
     )
     ca_file: str | None = Field(default=None, description="PEM file of the authority that signed the server")
+    endpoint: Annotated[str, AfterValidator(_server_address)] | None = Field(
+        default=None, description="for s3: the address of a server that is not Amazon's, `https://minio.example:9000`"
+    )
     host_key: str | None = Field(default=None, description="for sftp: the server's key, `ssh-ed25519 AAAA…`")
     verify: bool = Field(default=True, description="false accepts any certificate, with a warning on every run")
     connect_timeout_seconds: Positive = 10
@@ -71,12 +83,6 @@ class FetchOptions(BaseModel):
         missing = [name for name in needed if getattr(self, name) is None]
         if missing:
             raise ValueError(f"auth is {self.auth}, which needs {' and '.join(missing)}: the name of a credential")
-        return self
-
-    @model_validator(mode="after")
-    def _key_has_its_certificate(self) -> Self:
-        if (self.client_key or self.client_key_password) and not self.client_certificate:
-            raise ValueError("there is a client_key, but no client_certificate: name the certificate's PEM file")
         return self
 
     def credential_names(self, url: str) -> frozenset[str]:

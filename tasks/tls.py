@@ -44,6 +44,8 @@ def tls_context(options: FetchOptions, passphrase: str | None, *, shows_certific
             context.load_verify_locations(options.ca_file)
         except ssl.SSLError:
             raise _unusable("ca_file", "holds no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)") from None
+    if options.client_key and not options.client_certificate:
+        raise _unusable("client_key", "belongs to a certificate: name that in `fetch.client_certificate`")
     if options.client_certificate and shows_certificate:
         _load_certificate(context, options, passphrase)
     return context

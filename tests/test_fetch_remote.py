@@ -146,8 +146,8 @@ def test_a_server_that_is_away_may_come_back() -> None:
         fetch_source(request(9, "/users.csv"))
 
 
-@pytest.mark.skipif(find_spec("s3fs") is not None, reason="the extra s3 is installed")
+@pytest.mark.skipif(find_spec("gcsfs") is not None, reason="the extra gs is installed")
 def test_a_scheme_whose_extra_is_missing_says_what_to_install() -> None:
-    profile = Profile(title="U", structure="{}", type="url", url="s3://bucket/users.csv")
-    with pytest.raises(WrongUseError, match=r"pip install 'rollcall\[s3\]'"):
+    profile = Profile(title="U", structure="{}", type="url", url="gs://bucket/users.csv")
+    with pytest.raises(WrongUseError, match=r"pip install 'rollcall\[gs\]'"):
         fetch_source(FetchRequest(profile=profile))

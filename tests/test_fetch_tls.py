@@ -176,6 +176,12 @@ def test_a_key_of_another_certificate_is_named(server: FaultServer, authority: A
     assert (error.code, "another certificate" in error.message) == ("tls-file-unusable", True)
 
 
+def test_a_key_without_its_certificate_is_named(server: FaultServer, authority: Authority) -> None:
+    error = refused(request(f"{server.url}/good", ca_file=authority.file, client_key=authority.signs("me").key))
+
+    assert (error.code, "fetch.client_certificate" in error.message) == ("tls-file-unusable", True)
+
+
 def test_the_client_certificate_stays_with_the_first_origin(server: FaultServer, authority: Authority) -> None:
     curious = server_context(authority.signs("server", host="localhost"), authority, required=False)
     with fault_server(curious) as other:
