@@ -40,6 +40,12 @@ def _certainties(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[s
         yield "The file seems truncated: its last record is short or unclosed."
     elif last is not None and last.ends_with_line_end and not facts.ends_with_line_end and facts.rows:
         yield "The file seems truncated: its last line has no line end, and the last applied file had one."
+    removals = _removals(plan)
+    if facts.rows_swallowed and removals:
+        yield (
+            f"{removals} of {plan.owned} records would be removed, and a cell of the file holds lines that look like "
+            "rows: these people may stand there."
+        )
     if last is not None and last.encoding and facts.encoding and last.encoding != facts.encoding:
         yield f"The file's encoding is {facts.encoding}; at the last applied import it was {last.encoding}."
     if facts.digest in snapshot.undone_digests:
@@ -71,13 +77,17 @@ def _shares(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[str]:
 
 def removal_brake(plan: Plan, brakes: Brakes) -> str | None:
     """The sentence of the removal brake, when it holds; releasing and disabling count as removing."""
-    removals = sum(plan.summary[action] for action in ("remove", "release", "disable"))
+    removals = _removals(plan)
     if removals <= brakes.remove_floor or removals * 100 <= brakes.remove_percent * plan.owned:
         return None
     return (
         f"{removals} of {plan.owned} records would be removed: more than {brakes.remove_floor} "
         f"and more than {brakes.remove_percent:g} %."
     )
+
+
+def _removals(plan: Plan) -> int:
+    return sum(plan.summary[action] for action in ("remove", "release", "disable"))
 
 
 def _prefilter_columns(profile: Profile) -> list[str]:

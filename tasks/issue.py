@@ -107,6 +107,11 @@ CATALOGUE: Final[dict[str, Rule]] = {
             "Each record ends in a delimiter, the header does not",
             "Check that no cell is shifted.",
         ),
+        (
+            "rows-swallowed",
+            "A cell holds lines that look like rows",
+            "Remove or double the stray enclosures around them.",
+        ),
         ("line-separator-other", "The file has other line ends than the profile states", "Use line_separator: auto."),
         ("tls-not-verified", "The server's certificate is not checked", "Name the CA file in the profile."),
         ("login-cleaned", "The login was cleaned", "Write the login in lower case without special letters."),

@@ -38,6 +38,7 @@ class SourceFacts:
     """What the intake saw of a file, kept with the run: the brakes compare it with the last applied one.
 
     `delimiter`, `enclosure` (empty for none) and `line_end` are those found, so that failed rows are written alike.
+    `rows_swallowed`: a cell holds lines like rows, so that people may be in the file without a row of their own.
     `etag` and `last_modified` are what the server said of this version: the next conditional request sends them.
     Units: `size_bytes` of the file as it came, after unpacking; `digest` is its SHA-256.
     """
@@ -51,6 +52,7 @@ class SourceFacts:
     rows: int = 0
     ends_with_line_end: bool = True
     last_record_broken: bool = False
+    rows_swallowed: bool = False
     mended: bool = False
     delimiter: str = ","
     enclosure: str = '"'

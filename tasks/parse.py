@@ -18,6 +18,7 @@ from tasks.parse_fast import read_whole
 from tasks.parse_tolerant import Reading, read_lines
 from tasks.profile import Profile
 from tasks.step import step
+from tasks.swallowed import swallowed_rows
 
 MENDED_COLUMNS: Final = ("row", "code", "message")
 BREAKS_THE_END: Final = ("too-few-cells", "enclosure-not-closed")
@@ -33,6 +34,7 @@ def parse_csv(text: Text, profile: Profile) -> Table:
     canonical = canonicalise(text.data, dialect)
     header = read_header(canonical)
     reading = _read_body(canonical, header)
+    swallowed = swallowed_rows(reading.frame, header.names, canonical.delimiter)
     names, issues = _names_that_count(header, reading.frame)
     mended = names[-3:] == MENDED_COLUMNS and len(names) > len(MENDED_COLUMNS)
     names = names[:-3] if mended else names
@@ -42,6 +44,7 @@ def parse_csv(text: Text, profile: Profile) -> Table:
         rows=reading.frame.height + reading.malformed.height,
         ends_with_line_end=text.data.endswith((b"\n", b"\r")),
         last_record_broken=_last_is_broken(reading),
+        rows_swallowed=bool(swallowed),
         mended=mended,
         delimiter=dialect.delimiter,
         enclosure=dialect.enclosure or "",
@@ -50,7 +53,7 @@ def parse_csv(text: Text, profile: Profile) -> Table:
     return Table(
         frame=reading.frame.select(ROW, LINE, *(canonical.restored(pl.col(name)) for name in names)),
         facts=facts,
-        issues=pl.concat([text.issues, issue_frame([*canonical.issues, *issues]), reading.issues]),
+        issues=pl.concat([text.issues, issue_frame([*canonical.issues, *issues, *swallowed]), reading.issues]),
         aside=pl.concat([text.aside, _rejected(reading.malformed)]),
         malformed=reading.malformed.with_columns(canonical.restored(pl.col("raw"))),
     )
@@ -84,4 +87,4 @@ def _rejected(malformed: pl.DataFrame) -> pl.DataFrame:
     return malformed.select(ROW, LINE, outcome=pl.lit("rejected", dtype=pl.String), login=unknown)
 
 
-parse = step("parse", version=2, reads=("delimiter", "line_separator", "enclosure", "escape"))(parse_csv)
+parse = step("parse", version=3, reads=("delimiter", "line_separator", "enclosure", "escape"))(parse_csv)
