@@ -63,22 +63,32 @@ def read_lines(text: Canonical, header: Header) -> Reading:
 
     Raises: SourceError where polars still cannot read what the grammar accepts.
     """
-    lines = _judged_lines(text, header)
-    spans = list(_Suspects(lines, header, Grammar(text.delimiter, text.enclosure), text.spares[1]).spans())
-    records = _records(lines, spans, header)
-    good = records.filter(pl.col("code").is_null() & ~pl.col("blank"))
-    bad = records.filter(pl.col("code").is_not_null())
-    cells = read_cells(text, header, _without(text.data, header.end, records), 0)
+    places, bad, malformed = _sorted_out(text, header)
+    cells = read_cells(text, header, _without(text.data, header.end, places), 0)
+    good = places.filter(~pl.col("out")).select(ROW, LINE)
     if cells is None or cells.height != good.height:
         raise SourceError(
             "records-not-separable",
             "The records of the file cannot be told apart by this delimiter and enclosure: check both.",
         )
     return Reading(
-        frame=pl.concat([good.select(ROW, LINE), cells.select(header.names)], how="horizontal"),
-        malformed=_malformed(bad, lines, text.spares[1]),
+        frame=pl.concat([good, cells.select(header.names)], how="horizontal"),
+        malformed=malformed,
         issues=issue_frame(_issue(record, header) for record in bad.iter_rows(named=True)),
     )
+
+
+def _sorted_out(text: Canonical, header: Header) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Where each record stands and whether it is out (malformed or blank); the malformed ones; these with their text.
+
+    A function of its own so that the lines are let go before the cells are read: together they are the peak of memory.
+    """
+    lines = _judged_lines(text, header)
+    spans = list(_Suspects(lines, header, Grammar(text.delimiter, text.enclosure), text.spares[1]).spans())
+    records = _records(lines, spans, header)
+    bad = records.filter(pl.col("code").is_not_null())
+    places = records.select(ROW, LINE, "start", "end", out=pl.col("code").is_not_null() | pl.col("blank"))
+    return places, bad, _malformed(bad, lines, text.spares[1])
 
 
 def _judged_lines(text: Canonical, header: Header) -> pl.DataFrame:
@@ -181,15 +191,15 @@ def _records(lines: pl.DataFrame, spans: list[Span], header: Header) -> pl.DataF
     )
 
 
-def _without(data: bytes, begin: int, records: pl.DataFrame) -> bytes:
-    """The body without its malformed and its blank lines."""
-    out = records.filter(pl.col("code").is_not_null() | pl.col("blank")).select("start", "end")
-    pieces: list[bytes] = []
+def _without(data: bytes, begin: int, places: pl.DataFrame) -> bytes:
+    """The body without the records that are out."""
+    view = memoryview(data)
+    pieces: list[memoryview] = []
     at = begin
-    for start, end in out.iter_rows():
-        pieces.append(data[at : begin + start])
+    for start, end in places.filter("out").select("start", "end").iter_rows():
+        pieces.append(view[at : begin + start])
         at = begin + end
-    return b"".join([*pieces, data[at:]])
+    return b"".join([*pieces, view[at:]])
 
 
 def _malformed(bad: pl.DataFrame, lines: pl.DataFrame, carriage: str) -> pl.DataFrame:
