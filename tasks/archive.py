@@ -129,7 +129,7 @@ def _within(pieces: Iterator[bytes], packed_bytes: int, limits: Limits) -> bytes
             raise SourceError(
                 "archive-too-large",
                 f"The source unpacks to more than {limits.size_bytes >> 20} MiB or {limits.ratio:g} times its size: it "
-                "may be a decompression bomb. If it is meant, raise unpacked_limit_mib or ratio_limit in the profile.",
+                "may be a decompression bomb. If it is meant, raise fetch.unpacked_limit_mib or fetch.ratio_limit.",
             )
         out.append(piece)
     return b"".join(out)

@@ -51,6 +51,7 @@ def decode_text(source: Source, profile: Profile) -> Text:
 def _found(data: bytes) -> Found:
     found = find_encoding(data)
     if found is None or found.confidence < LEAST_CONFIDENCE:
+        refuse_nul(data)
         raise SourceError(
             "encoding-uncertain",
             "The encoding of the file could not be found out. Export it as UTF-8, or state its encoding in the profile "
@@ -90,15 +91,23 @@ def _as_utf8(data: bytes, encoding: str) -> bytes:
 
 def _undecodable(data: bytes, encoding: str, start: int, end: int) -> SourceError:
     """The error for bytes that are not in the encoding: where, which, and what would work instead."""
-    found = find_encoding(data)
-    better = f"; {found.encoding} would decode it" if found and found.encoding != encoding else ""
     line = len(LINE_END.findall(data[:start].decode(encoding, "replace"))) + 1
     digits = data[start : min(end, start + 8)].hex(" ")
     place = f"at byte offset {start}, in line {line}, found the bytes {digits}" if digits else "somewhere in the file"
+    advice = _what_would_work(data, encoding, start)
     return SourceError(
         "encoding-wrong",
-        f"The file is not {encoding}: {place}{better}. State the encoding in the profile, or export it as UTF-8.",
+        f"The file is not {encoding}: {place}{advice}",
     )
+
+
+def _what_would_work(data: bytes, encoding: str, start: int) -> str:
+    """What to do; no other encoding is named where the letters before the fault are UTF-8: it would spoil them."""
+    if encoding == "utf-8" and not data[:start].removeprefix(codecs.BOM_UTF8).isascii():
+        return ", though what stands before it is UTF-8. Mend that place, or export the file again as UTF-8."
+    found = find_encoding(data)
+    better = f"; {found.encoding} would decode it" if found and found.encoding != encoding else ""
+    return f"{better}. State the encoding in the profile, or export it as UTF-8."
 
 
 def _ambiguity(found: Found) -> list[Issue]:

@@ -193,7 +193,7 @@ def _unpacked(response: requests.Response, body: bytes, options: FetchOptions) -
 
 
 def _too_large(shown: str, options: FetchOptions) -> SourceError:
-    message = f"{shown} is larger than {options.size_limit_mib:g} MiB. If it is meant, raise size_limit_mib."
+    message = f"{shown} is larger than {options.size_limit_mib:g} MiB. If it is meant, raise fetch.size_limit_mib."
     return SourceError("source-too-large", message)
 
 

@@ -27,6 +27,7 @@ SIGNATURES: Final = (
 MARKUP: Final = re.compile(
     rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|\?xml)\b", re.IGNORECASE | re.DOTALL
 )
+JSON: Final = re.compile(rb"""\s*(?:\[\s*)?\{\s*(?:"[^"\r\n]*"\s*:|\})""")
 LOOK_BYTES: Final = 4096
 
 
@@ -44,10 +45,12 @@ def refuse_binary(data: bytes) -> None:
 
 
 def refuse_markup(text: bytes) -> None:
-    """Nothing, for what is no web page and no XML.
+    """Nothing, for what is no web page, no XML and no JSON.
 
     Raises: SourceError that says what to look for.
     """
+    if JSON.match(text[:LOOK_BYTES]):
+        raise SourceError("not-csv", "This is JSON, not a CSV file: ask the source for CSV, or export it as CSV.")
     if MARKUP.match(text[:LOOK_BYTES].removeprefix(b"\xef\xbb\xbf")):
         raise SourceError(
             "not-csv",

@@ -125,3 +125,21 @@ def test_any_bytes_decode_or_raise_our_error(data: bytes, encoding: str) -> None
     except RollcallError:
         return
     text.data.decode("utf-8")
+
+
+def test_one_bad_place_in_a_utf_8_file_names_no_encoding_that_would_spoil_the_rest() -> None:
+    with pytest.raises(SourceError, match="what stands before it is UTF-8") as caught:
+        decoded(GERMAN.encode() + "Zoë;x\n".encode("cp1252"))
+    assert "would decode it" not in caught.value.message
+
+
+def test_a_nul_byte_is_named_where_the_encoding_is_to_be_found_out() -> None:
+    with pytest.raises(SourceError, match="in line 2") as caught:
+        decoded(b"a;b\nc;\0d\n", "auto")
+    assert caught.value.code == "nul-byte"
+
+
+@pytest.mark.parametrize("text", [b'[{"login": "max"}]', b' {"users": []}', b"[ {}]"])
+def test_json_is_recognised(text: bytes) -> None:
+    with pytest.raises(SourceError, match="This is JSON"):
+        decoded(text)
