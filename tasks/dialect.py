@@ -88,8 +88,11 @@ def _delimiters_by_line(sample: str, delimiter: str, marks: str) -> list[int]:
 
 
 def find_enclosure(data: bytes, start: int, delimiter: str) -> str | None:
-    """The double quote where one cell at least stands in a pair of them, the apostrophe where the header does so."""
-    if _enclosed_cell('"', delimiter).search(data, start):
+    """The double quote where a cell stands in a pair of them, the apostrophe where the header does so.
+
+    A double quote that opens the last of all cells and is never closed is one of a pair, too: the file was cut there.
+    """
+    if _enclosed_cell('"', delimiter).search(data, start) or _cut_cell('"', delimiter).search(data, start):
         return '"'
     header = data[start : start + SAMPLE_BYTES].lstrip().partition(b"\n")[0]
     apostrophe = _enclosed_cell("'", delimiter).match(header)
@@ -98,5 +101,13 @@ def find_enclosure(data: bytes, start: int, delimiter: str) -> str | None:
 
 def _enclosed_cell(mark: str, delimiter: str) -> re.Pattern[bytes]:
     edge = re.escape(delimiter)
-    cell = rf"(?:\A|(?<=[\r\n])|(?<={edge})){mark}(?:[^{mark}]|{mark}{mark})*+{mark}(?=\Z|[\r\n]|{edge})"
+    cell = rf"{_cell_start(delimiter)}{mark}(?:[^{mark}]|{mark}{mark})*+{mark}(?=\Z|[\r\n]|{edge})"
     return re.compile(cell.encode())
+
+
+def _cut_cell(mark: str, delimiter: str) -> re.Pattern[bytes]:
+    return re.compile(rf"{_cell_start(delimiter)}{mark}[^{mark}]*+\Z".encode())
+
+
+def _cell_start(delimiter: str) -> str:
+    return rf"(?:\A|(?<=[\r\n])|(?<={re.escape(delimiter)}))"
