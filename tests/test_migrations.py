@@ -4,13 +4,15 @@
 with one person in it. A new migration brings its two files: `python -m tests.schemas.dump` writes those of the newest.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
 
-from tasks.store import tables
+from tasks.store import registrar_schema, seen, tables, upload_tables
 from tasks.store.connection import Connection, open_connection
 from tasks.store.migrations import MIGRATIONS, migrate, schema_version
 
@@ -19,13 +21,18 @@ VERSIONS = range(1, len(MIGRATIONS) + 1)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
-    """A connection to an empty database."""
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Where an empty database is, by a name."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'older.db'}"
-    else:
-        url = request.getfixturevalue("postgresql").new_database()
-    with open_connection(url) as connection:
+        return lambda name: f"sqlite:///{tmp_path / name}.db"
+    server = request.getfixturevalue("postgresql")
+    return lambda _: server.new_database()
+
+
+@pytest.fixture
+def empty(new_url: Callable[[str], str]) -> Iterator[Connection]:
+    """A connection to an empty database."""
+    with open_connection(new_url("older")) as connection:
         yield connection
 
 
@@ -38,7 +45,7 @@ def columns_of(connection: Connection) -> list[tuple[str, ...]]:
             .select_from(sa.table("sqlite_master"))
             .where(sa.column("sql", text).is_not(None))
         )
-        return sorted((name, " ".join(sql.split())) for name, sql in found.iter_rows())
+        return sorted((name, re.sub(r"\s*([(),])\s*", r"\1", " ".join(sql.split()))) for name, sql in found.iter_rows())
     names = ("table_name", "column_name", "data_type", "is_nullable", "column_default")
     columns = connection.read(
         sa.select(*(sa.cast(sa.column(name), text).label(name) for name in names))
@@ -50,7 +57,21 @@ def columns_of(connection: Connection) -> list[tuple[str, ...]]:
         .select_from(sa.table("pg_indexes"))
         .where(sa.column("schemaname") == "public")
     )
-    return sorted(tuple(str(cell) for cell in row) for row in (*columns.iter_rows(), *indexes.iter_rows()))
+    rules = connection.read(
+        sa.select(
+            sa.cast(sa.column("conname"), text).label("conname"),
+            sa.func.pg_get_constraintdef(sa.column("oid"), type_=text).label("rule"),
+        )
+        .select_from(sa.table("pg_constraint"))
+        .where(sa.column("contype").in_(["p", "u", "f", "c"]))
+    )
+    views = connection.read(
+        sa.select(sa.cast(sa.column("viewname"), text).label("name"), sa.column("definition", text))
+        .select_from(sa.table("pg_views"))
+        .where(sa.column("schemaname") == "public")
+    )
+    found = (*columns.iter_rows(), *indexes.iter_rows(), *rules.iter_rows(), *views.iter_rows())
+    return sorted(tuple(str(cell) for cell in row) for row in found)
 
 
 def play(connection: Connection, version: int) -> None:
@@ -61,23 +82,52 @@ def play(connection: Connection, version: int) -> None:
     connection.commit()
 
 
+def make_what_the_code_says(connection: Connection) -> None:
+    """The schema as today's tables define it, without any migration."""
+    kinds = [tables.METADATA, upload_tables.METADATA, seen.seen_phones.metadata]
+    if connection.kind == "postgresql":
+        kinds.append(registrar_schema.TABLES)
+    for table in (table for kind in kinds for table in kind.sorted_tables):
+        connection.execute(CreateTable(table))
+        for index in table.indexes:
+            connection.execute(CreateIndex(index))
+    if connection.kind == "postgresql":
+        for name, query in registrar_schema.VIEWS.items():
+            connection.execute(f"CREATE VIEW {name} AS {query}")
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_earlier_schema_becomes_like_a_fresh_one_and_keeps_what_it_held(
-    empty: Connection, version: int, tmp_path: Path, request: pytest.FixtureRequest
+def test_an_earlier_schema_becomes_what_the_code_says_and_keeps_what_it_held(
+    empty: Connection, version: int, new_url: Callable[[str], str]
 ) -> None:
     play(empty, version)
     assert migrate(empty) == len(MIGRATIONS) - version
 
     kept = empty.read(sa.select(tables.users.c.login))["login"].to_list()
-    fresh_url = (
-        f"sqlite:///{tmp_path / 'fresh.db'}"
-        if empty.kind == "sqlite"
-        else request.getfixturevalue("postgresql").new_database()
-    )
-    with open_connection(fresh_url) as fresh:
-        migrate(fresh)
-        assert columns_of(empty) == columns_of(fresh)
+    with open_connection(new_url("today")) as today:
+        make_what_the_code_says(today)
+        assert columns_of(empty) == columns_of(today)
     assert kept == ["kept"] and schema_version(empty) == len(MIGRATIONS)
+
+
+def test_an_empty_database_becomes_what_the_code_says(empty: Connection, new_url: Callable[[str], str]) -> None:
+    assert migrate(empty) == len(MIGRATIONS)
+
+    with open_connection(new_url("today")) as today:
+        make_what_the_code_says(today)
+        assert columns_of(empty) == columns_of(today)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_migration_does_today_what_it_did_when_it_was_released(
+    empty: Connection, version: int, new_url: Callable[[str], str]
+) -> None:
+    for migration in MIGRATIONS[:version]:
+        migration(empty)
+
+    with open_connection(new_url("released")) as released:
+        play(released, version)
+        assert columns_of(empty) == columns_of(released)
 
 
 def test_every_schema_has_its_dump_on_both_databases() -> None:

@@ -1,46 +1,51 @@
 """The schema's history: one small function a step forward, applied in order, each in the transaction that records it.
 
-A migration is never changed once it was released; a new one is appended.
+A migration is never changed once it was released, and what it runs is written down in `tasks.store.frozen`; a new one
+is appended.
 """
 
 from collections.abc import Callable
+from string import Template
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tasks.errors import WrongUseError
-from tasks.store import tables, upload_tables
+from tasks.store import frozen, tables
 from tasks.store.connection import Connection
-from tasks.store.registrar_schema import create_registrar
-from tasks.store.seen import seen_phones
+
+_WORDS: Final = {
+    "sqlite": {"serial": "INTEGER", "bytes": "BLOB", "true": "1", "false": "0"},
+    "postgresql": {"serial": "SERIAL", "bytes": "BYTEA", "true": "true", "false": "false"},
+}
+"""What differs in the frozen statements."""
 
 
 def create_first_tables(connection: Connection) -> None:
-    """Everything that the first release holds."""
-    for table in tables.METADATA.sorted_tables:
-        connection.execute(CreateTable(table))
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            connection.execute(CreateIndex(index))
-    connection.execute(sa.insert(tables.meta).values(key="lock", value=""))
-    connection.execute(sa.insert(tables.meta).values(key="schema", value="0"))
+    """Everything that the first release held."""
+    _run(connection, frozen.FIRST_TABLES)
 
 
 def add_registrar(connection: Connection) -> None:
     """What SIP registrars read. SQLite's is a file of its own, made whenever it is missing."""
     if connection.kind == "postgresql":
-        create_registrar(connection)
+        _run(connection, frozen.REGISTRAR_ON_POSTGRESQL)
+        connection.execute(frozen.REGISTRAR_ROLE_ON_POSTGRESQL)
 
 
 def add_seen_phones(connection: Connection) -> None:
     """The phones that ask for their settings and have no user."""
-    connection.execute(CreateTable(seen_phones))
+    _run(connection, frozen.SEEN_PHONES)
 
 
 def create_upload_tables(connection: Connection) -> None:
     """Uploads wait in the database, so that any worker finds them."""
-    for table in upload_tables.METADATA.sorted_tables:
-        connection.execute(CreateTable(table))
+    _run(connection, frozen.UPLOADS)
+
+
+def _run(connection: Connection, statements: str) -> None:
+    for statement in Template(statements).substitute(_WORDS[connection.kind]).split(";\n"):
+        connection.execute(statement)
 
 
 MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (

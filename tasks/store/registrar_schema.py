@@ -11,13 +11,12 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from tasks.store.connection import Connection
 
 SCHEMA: Final = "1"
-ROLE: Final = "rollcall_registrar"
 ATTACHED: Final = "registrar"
-_TABLES: Final = sa.MetaData()
+TABLES: Final = sa.MetaData()
 
 sip_accounts = sa.Table(
     "sip_accounts",
-    _TABLES,
+    TABLES,
     sa.Column("username", sa.Text, primary_key=True),
     sa.Column("realm", sa.Text, nullable=False),
     sa.Column("ha1", sa.Text, nullable=False),
@@ -30,7 +29,7 @@ sip_accounts = sa.Table(
 
 sip_tables = sa.Table(
     "sip_tables",
-    _TABLES,
+    TABLES,
     sa.Column("table_name", sa.Text, primary_key=True),
     sa.Column("table_version", sa.Integer, nullable=False),
 )
@@ -38,7 +37,7 @@ sip_tables = sa.Table(
 
 sip_facts = sa.Table(
     "sip_facts",
-    _TABLES,
+    TABLES,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
@@ -60,36 +59,17 @@ VIEWS: Final = {
 }
 """Source: Kamailio 5.6 modules auth_db and alias_db; Asterisk res_pjsip (endpoint, auth, aor) by sorcery realtime."""
 
-_GRANTS: Final = f"""
-DO $$ BEGIN
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN
-    BEGIN
-      CREATE ROLE {ROLE} NOLOGIN;
-    EXCEPTION WHEN insufficient_privilege OR duplicate_object OR unique_violation THEN NULL;
-    END;
-  END IF;
-  REVOKE ALL ON sip_accounts, sip_tables, sip_facts, {", ".join(VIEWS)} FROM PUBLIC;
-  IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN
-    GRANT SELECT ON {", ".join(VIEWS)} TO {ROLE};
-  END IF;
-END $$
-"""  # noqa: S608  (every name in it is a constant)
-"""A role belongs to the whole server: where Rollcall may not make it, an administrator does."""
-
 
 def create_registrar(connection: Connection) -> None:
-    """The tables and views of the registrar, empty."""
-    place = f"{ATTACHED}." if connection.kind == "sqlite" else ""
+    """The tables and views of the registrar, empty, in the file that SQLite attaches; a migration makes PostgreSQL's."""
     tables = sa.MetaData()
-    for table in _TABLES.sorted_tables:
-        placed = table.to_metadata(tables, schema=ATTACHED) if place else table
+    for table in TABLES.sorted_tables:
+        placed = table.to_metadata(tables, schema=ATTACHED)
         connection.execute(CreateTable(placed))
         for index in placed.indexes:
             connection.execute(CreateIndex(index))
     for name, query in VIEWS.items():
-        connection.execute(f"CREATE VIEW {place}{name} AS {query}")
+        connection.execute(f"CREATE VIEW {ATTACHED}.{name} AS {query}")
     for name, number in _KAMAILIO_VERSIONS.items():
         connection.execute(sa.insert(sip_tables).values(table_name=name, table_version=number))
     connection.execute(sa.insert(sip_facts).values(key="schema", value=SCHEMA))
-    if connection.kind == "postgresql":
-        connection.execute(_GRANTS)
