@@ -198,6 +198,17 @@ def users(as_json: bool) -> None:
 
 @rollcall.command()
 @as_json
+@told
+def contacts(as_json: bool) -> None:
+    """Show the phonebook entries without a user."""
+    from deployments.terminal import print_contacts
+    from tasks.store.views import list_contacts
+
+    _listed(list_contacts, print_contacts, as_json)
+
+
+@rollcall.command()
+@as_json
 @click.option("--rotate", metavar="MAC", help="Give this phone (or this login's softphone) a new SIP secret.")
 @click.option("--seen", is_flag=True, help="Show the phones that asked for their settings and have no user.")
 @told

@@ -1,15 +1,21 @@
 """`rollcall export` and `rollcall reveal`: what leaves the phone system, and under which conditions."""
 
+import hashlib
 import sys
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
 from deployments.terminal import print_json, talk
-from flows.request import new_audited_run, now
+from flows.order import simulate_import
+from flows.request import ImportRequest, new_audited_run, now, open_job
 from tasks.errors import WrongUseError
-from tasks.export import export_csv, export_fields, export_io_json
+from tasks.export import contact_fields, export_csv, export_fields, export_io_json
+from tasks.fetch import FetchRequest
+from tasks.output import Source, SourceFacts
+from tasks.profile import Profile
 from tasks.profile_file import find_profile, load_profile
 from tasks.settings import Settings
 from tasks.store.connection import Connection
@@ -21,9 +27,9 @@ from tasks.user import SECRET_FIELDS
 
 
 def export_users(profile: str | None, form: str, settings: Settings, *, with_secrets: bool) -> None:
-    """Writes the users of a profile, or all of them, to stdout.
+    """Writes the users and contacts of a profile, or all of them, to stdout.
 
-    Raises: WrongUseError for secrets in a CSV, and for a CSV without a profile, whose columns nobody could know.
+    Raises: WrongUseError for secrets in a CSV, and for people and contacts that no CSV of the profile can hold.
     """
     if with_secrets and form == "csv":
         raise WrongUseError("secrets-in-csv", "--with-secrets goes with --format io-json; a CSV leaves them empty.")
@@ -34,15 +40,42 @@ def export_users(profile: str | None, form: str, settings: Settings, *, with_sec
         people = snapshot.users.sort("login")
         people = people.filter(pl.col("profile") == path.stem) if path else people
         rows = people.to_dicts()
+        entries = snapshot.contacts.sort("display_name", "phone", "entry_id")
+        contacts = (entries.filter(pl.col("profile") == path.stem) if path else entries).to_dicts()
         phones = _by_login(snapshot.devices)
         if with_secrets:
             _open_secrets(connection, store, rows)
     if form == "io-json":
-        print_json(export_io_json(rows, phones))
+        print_json(export_io_json(rows, phones, contacts))
         return
     template = load_profile(path) if path else load_profile(find_profile("users-from-csv", settings))
     fields = [export_fields(row, _ip_phone(phones.get(row["login"], []))) for row in rows]
-    sys.stdout.write(export_csv(fields, template))
+    if path is None or not contacts:
+        sys.stdout.write(export_csv(fields, template))
+        return
+    text = export_csv([*fields, *(contact_fields(contact) for contact in contacts)], template)
+    if fields:
+        _prove(text, template, settings)
+    sys.stdout.write(text)
+
+
+def _prove(text: str, profile: Profile, settings: Settings) -> None:
+    """Lets a CSV that holds people and contacts pass only when it would import again with no change."""
+    facts = SourceFacts(name="export", digest=hashlib.sha256(text.encode()).hexdigest(), size_bytes=len(text.encode()))
+    job = open_job(ImportRequest(profile=profile.name), settings)
+    codec = "utf-8" if profile.encoding == "auto" else profile.encoding
+    source = Source(data=text.encode(codec), facts=facts)
+
+    def exported(_: FetchRequest) -> Source:
+        return source
+
+    plan = simulate_import(replace(job, fetching=exported)).plan
+    if plan.writes or not plan.clean:
+        raise WrongUseError(
+            "export-mixed",
+            "This profile makes people and contacts of the same rows, which a CSV of separate rows cannot tell. "
+            "Use --format io-json.",
+        )
 
 
 def reveal_login(login: str, settings: Settings) -> None:

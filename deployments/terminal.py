@@ -30,6 +30,7 @@ _STYLES: Final = {
     "error": "red",
     "warning": "yellow",
 }
+_CONTACT: Final = pl.format("contact {}", "contact")
 
 
 def out() -> Console:
@@ -52,7 +53,7 @@ def print_json(value: Any) -> None:
 def print_report(report: Report) -> None:
     """The plan, what came of it, what is wrong."""
     console = out()
-    if report.plan.changes.height:
+    if report.plan.told.height:
         console.print(_changes_table(report.plan))
     if report.plan.phones.height:
         console.print(_phones_table(report.plan))
@@ -89,7 +90,7 @@ def _counts(report: Report) -> Text:
 
 def _changes_table(plan: Plan) -> Table:
     table = new_table("plan", "action", "login", "row", "field", "existing", "wanted")
-    changes = plan.changes.select("action", "login", "row", "fields")
+    changes = plan.told.with_columns(login=pl.coalesce("login", _CONTACT)).drop("contact")
     for action, login, row, fields in changes.head(CHANGES_SHOWN).iter_rows():
         changed: dict[str, list[Any]] = json.loads(fields)
         lines = list(changed.items()) or [("", [None, None])]
@@ -118,6 +119,20 @@ def print_users(users: list[dict[str, Any]]) -> None:
         cells = (user["login"], user["display_name"], user["extension"] or "", user["email"], ", ".join(user["roles"]))
         table.add_row(*(Text(cell) for cell in (*cells, phones, notes, owner)))
     out().print(table if users else Text("No users yet. `rollcall import PROFILE FILE` brings them in."))
+
+
+def print_contacts(contacts: list[dict[str, Any]]) -> None:
+    """The phonebook entries without a user."""
+    table = new_table("contacts", "name", "organisation", "phone", "mobile", "email", "labels", "profile")
+    for contact in contacts:
+        owner = f"{contact['profile'] or 'by hand'}{' (adopted)' if contact['adopted'] else ''}"
+        owner += "" if contact["enabled"] else " (disabled)"
+        labels = ", ".join(label["name"] for label in contact["labels"])
+        cells = [contact[name] for name in ("display_name", "organisation", "phone", "mobile", "email")]
+        table.add_row(*(Text(cell) for cell in (*cells, labels, owner)))
+    out().print(
+        table if contacts else Text("No contacts yet: they come from `phonebook` at the Structure's top level.")
+    )
 
 
 def print_phones(phones: list[dict[str, Any]]) -> None:
@@ -150,7 +165,8 @@ def print_story(changes: list[dict[str, Any]]) -> None:
         for at, (field, (existing, wanted)) in enumerate(lines):
             first = ("", "", "", "")
             if at == 0:
-                first = (change.get("run_id", ""), change["action"], change["login"], str(change["row"] or ""))
+                who = change["login"] if change["login"] is not None else f"contact {change['contact']}"
+                first = (change.get("run_id", ""), change["action"], who, str(change["row"] or ""))
             table.add_row(*(Text(cell) for cell in first), field, _value(existing), _value(wanted))
     out().print(table)
 

@@ -24,6 +24,7 @@ from tasks.store.registrar import write_accounts
 from tasks.store.runs import find_run, mark_undone, write_run
 from tasks.store.store import Store
 from tasks.store.write import write_people
+from tasks.store.write_contacts import write_contacts
 from tasks.store.write_phones import write_phones
 from tasks.user import SECRET_FIELDS
 
@@ -58,6 +59,7 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
         write_run(connection, run, plan, status=status, finished=now)
         if status == "applied":
             write_people(connection, _people(plan, store.keyring, now), run.id, now)
+            write_contacts(connection, plan.contacts, run.id, now)
             write_phones(connection, plan, store.keyring, run.id)
             write_accounts(connection, store.keyring, store.realm)
             mark_undone(connection, run)

@@ -104,6 +104,8 @@ def plan_checksum(plan: Plan, keyring: Keyring) -> str:
             plan.phones, ["action", "login", "kind", "mac", "device_id", "before", "fields", "web_password_fingerprint"]
         )
     )
+    if plan.contacts.height:
+        total.update(_rows(plan.contacts, ["action", "key", "entry_id", "fields"]))
     total.update(json.dumps([plan.profile, plan.mode, plan.owned, plan.facts.digest]).encode())
     return total.hexdigest()[:32]
 
@@ -111,7 +113,7 @@ def plan_checksum(plan: Plan, keyring: Keyring) -> str:
 def _rows(frame: pl.DataFrame, columns: list[str]) -> bytes:
     present = [name for name in columns if name in frame.columns]
     # A database promises no order; beyond these names the file gives it, and comparing long texts is dear.
-    order = [name for name in ("login", "kind", "mac") if name in present]
+    order = [name for name in ("login", "kind", "mac", "key", "entry_id") if name in present]
     ordered = frame.select(present).sort(order, nulls_last=True, maintain_order=True)
     # No value holds a control character: logins are cleaned, fields are JSON, the rest are words and hex digits.
     joined = ordered.select(pl.all().cast(pl.String).fill_null("\x00").str.join("\x1e"))

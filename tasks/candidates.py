@@ -19,6 +19,8 @@ from tasks.user import (
 )
 
 IDENTITY: Final = "#identity"
+LABELS: Final = PHONEBOOK_FIELDS[-1]
+LABEL_KEYS: Final = ("phonebooklabel.050lab_bez", "phonebooklabel.028050pholab_value")
 
 
 def candidates_of(modules: Modules, untouched: tuple[str, ...], profile: Profile) -> pl.DataFrame:
@@ -34,11 +36,16 @@ def candidates_of(modules: Modules, untouched: tuple[str, ...], profile: Profile
     return wide.with_columns(pl.when(pl.col(name) != "").then(name).alias(name) for name in (*texts, "roles"))
 
 
-def untouched_fields_of(modules: Modules) -> tuple[str, ...]:
-    """The fields that stay as they are on update, since all their CSV columns are absent (decision 14)."""
-    by_key = {f"{field.module}.{field.key}": field.name for field in (*IDENTITY_FIELDS, *PHONEBOOK_FIELDS)}
+def untouched_fields_of(modules: Modules, entries: str = "phonebook") -> tuple[str, ...]:
+    """The fields that stay as they are on update, since all their CSV columns are absent (decision 14).
+
+    `entries` is the module that the fields of a phonebook entry are read from: `phonebook` or `contact`.
+    """
+    by_key = {f"{field.module}.{field.key}": field.name for field in IDENTITY_FIELDS}
+    by_key |= {f"{entries}.{field.key}": field.name for field in PHONEBOOK_FIELDS}
     by_key["identity.user_roles"] = "roles"
-    return tuple(by_key[name] for name in modules.untouched if name in by_key)
+    by_key |= dict.fromkeys(LABEL_KEYS, LABELS.name)
+    return tuple(dict.fromkeys(by_key[name] for name in modules.untouched if name in by_key))
 
 
 def judged_fields(candidates: pl.DataFrame) -> list[tuple[str, Field]]:
@@ -49,7 +56,7 @@ def judged_fields(candidates: pl.DataFrame) -> list[tuple[str, Field]]:
 
 
 def _candidates(modules: Modules, untouched: tuple[str, ...], profile: Profile) -> pl.DataFrame:
-    identity = modules.frames["identity"]
+    identity = modules.frames.get("identity", pl.DataFrame(schema={ROW: pl.Int64, LINE: pl.Int64, IDENTITY: pl.Int64}))
     columns = set(identity.columns)
     raw_login = pl.col(LOGIN_KEY) if LOGIN_KEY in columns else pl.lit("")
     base = identity.select(
@@ -58,7 +65,7 @@ def _candidates(modules: Modules, untouched: tuple[str, ...], profile: Profile) 
         IDENTITY,
         raw_login.alias("raw_login"),
         cleaned_login(raw_login, profile.login_cleanup).alias("login"),
-        *(_cell(field, field.name, untouched) for field in IDENTITY_FIELDS if field.key in columns),
+        *(cell(field, field.name, untouched) for field in IDENTITY_FIELDS if field.key in columns),
         *([_roles().alias("roles")] if "user_roles" in columns else []),
     )
     missing = [field.name for field in IDENTITY_FIELDS if field.key not in columns] + (
@@ -73,7 +80,7 @@ def _with_phonebook(base: pl.DataFrame, modules: Modules, untouched: tuple[str, 
     if entries is None:
         nothing = (pl.lit(None, dtype=pl.String).alias(field.name) for field in PHONEBOOK_FIELDS)
         return base.with_columns(*nothing, phonebook=pl.lit(None, dtype=pl.Boolean))
-    entries = _with_labels(entries, modules.frames.get("phonebooklabel"))
+    entries = with_labels(entries, modules.frames.get("phonebooklabel"))
     positions = sorted({0, *entries["#index"].unique().to_list()})
     for index in positions:
         prefix = "phonebook" if index == 0 else f"phonebook.{index + 1}"
@@ -82,7 +89,7 @@ def _with_phonebook(base: pl.DataFrame, modules: Modules, untouched: tuple[str, 
             IDENTITY,
             pl.lit(True).alias(prefix),
             *(
-                _cell(field, f"{prefix}.{field.column}", untouched)
+                cell(field, f"{prefix}.{field.column}", untouched)
                 if field.key in entries.columns
                 else pl.lit(None, dtype=pl.String).alias(f"{prefix}.{field.column}")
                 for field in PHONEBOOK_FIELDS
@@ -94,8 +101,8 @@ def _with_phonebook(base: pl.DataFrame, modules: Modules, untouched: tuple[str, 
     return base
 
 
-def _with_labels(entries: pl.DataFrame, labels: pl.DataFrame | None) -> pl.DataFrame:
-    """The labels of each entry as one JSON text, sorted by name; no column where the Structure has no labels."""
+def with_labels(entries: pl.DataFrame, labels: pl.DataFrame | None) -> pl.DataFrame:
+    """Entries with the labels of each as one JSON text, sorted by name; no column where the Structure has no labels."""
     if labels is None:
         return entries
     absent = pl.lit(None, dtype=pl.String)
@@ -112,13 +119,15 @@ def _with_labels(entries: pl.DataFrame, labels: pl.DataFrame | None) -> pl.DataF
         .group_by(ROW, IDENTITY, "#index", maintain_order=True)
         .agg(**{"#labels": pl.concat_str(pl.lit("["), one.str.join(","), pl.lit("]"))})
     )
-    return entries.join(joined, on=[ROW, IDENTITY, "#index"], how="left", maintain_order="left").with_columns(
-        pl.col("#labels").fill_null("")
-    )
+    whole = entries.join(joined, on=[ROW, IDENTITY, "#index"], how="left", nulls_equal=True, maintain_order="left")
+    return whole.with_columns(pl.col("#labels").fill_null(""))
 
 
-def _cell(field: Field, name: str, untouched: tuple[str, ...]) -> pl.Expr:
+def cell(field: Field, name: str, untouched: tuple[str, ...]) -> pl.Expr:
     """The field's text: trimmed unless it is a secret; an untouched field is only judged where it has a value."""
+    if field is LABELS and field.name in untouched:
+        # Beside a constant name, an absent column would print a label without a value.
+        return pl.lit(None, dtype=pl.String).alias(name)
     cell = pl.col(field.key) if field.secret else pl.col(field.key).str.strip_chars()
     return (pl.when(cell != "").then(cell) if field.name in untouched else cell).alias(name)
 

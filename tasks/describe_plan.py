@@ -25,7 +25,7 @@ def preview_of_plan(plan: Plan, profile: Profile | None) -> Preview:
     is_final = bool(plan.checksum)
     phones = dict(plan.phones.group_by("action").len().sort("action").iter_rows()) if is_final else {}
     facts: dict[str, str | int] = outcomes | {f"phones to {action}": count for action, count in phones.items()}
-    changes = plan.phones if is_final else plan.changes
+    changes = plan.phones if is_final else plan.told
     rows = _phone_rows(plan, harmless) if is_final else _change_rows(plan, harmless)
     if is_final:
         facts |= {"checksum": plan.checksum}
@@ -40,16 +40,16 @@ def _text(plan: Plan, changes: int) -> str:
 
 
 def _change_rows(plan: Plan, harmless: frozenset[str]) -> list[dict[str, Cell]]:
-    changes = plan.changes.select("action", "login", "row", "fields").head(CHANGES_SHOWN)
-    return [
-        {
-            "action": action,
-            "login": login if "login" in harmless else MASK,
-            "row": row,
-            "changes": "; ".join(_sentences(json.loads(fields), harmless)),
-        }
-        for action, login, row, fields in changes.iter_rows()
-    ]
+    contacts = frozenset(name.removeprefix("contact.") for name in harmless if name.startswith("contact."))
+    rows: list[dict[str, Cell]] = []
+    for action, login, contact, row, fields in plan.told.head(CHANGES_SHOWN).iter_rows():
+        if contact is None:
+            who, shown = login if "login" in harmless else MASK, harmless
+        else:
+            who, shown = f"contact {contact}" if "display_name" in contacts else MASK, contacts
+        changes = "; ".join(_sentences(json.loads(fields), shown))
+        rows.append({"action": action, "login": who, "row": row, "changes": changes})
+    return rows
 
 
 def _sentences(fields: dict[str, list[Any]], harmless: frozenset[str]) -> Iterator[str]:

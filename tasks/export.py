@@ -6,12 +6,15 @@ extensions are empty cells, which an import leaves as they are.
 """
 
 import csv
+import json
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any, Final
 
 import polars as pl
 
+from tasks.candidates import LABEL_KEYS
+from tasks.contact_rules import key_value
 from tasks.mapping import Mapping, mapping_of
 from tasks.names import Names
 from tasks.output import LINE, ROW
@@ -21,6 +24,10 @@ from tasks.user import FOLLOW_ME, IDENTITY_FIELDS, PHONEBOOK_FIELDS, ROLE_OF_EVE
 _ORDER: Final = {
     f"{field.module}.{field.key}": position for position, field in enumerate((*IDENTITY_FIELDS, *PHONEBOOK_FIELDS))
 }
+CONTACT_KEY: Final = "contact.#key"
+"""Where the value of the profile's `contact_key` stands among the fields of a contact."""
+
+_PROBES: Final = ["Probe-1", "0049 x"]
 _PHONE_FIELDS: Final = {
     "071ipp_mac": "mac",
     "071ipp_ip": "ip",
@@ -29,10 +36,10 @@ _PHONE_FIELDS: Final = {
 }
 
 
-def export_csv(users: list[dict[str, Any]], profile: Profile) -> str:
-    """The users as a CSV in the profile's dialect, which imports again with no change.
+def export_csv(records: list[dict[str, Any]], profile: Profile) -> str:
+    """The records as a CSV in the profile's dialect, which imports again with no change.
 
-    `users` as `export_fields` gives them.
+    `records` as `export_fields` and `contact_fields` give them, one a row.
     """
     columns = invertible_columns(profile)
     header = sorted(columns, key=lambda column: _ORDER.get(columns[column][0], 99))
@@ -43,7 +50,7 @@ def export_csv(users: list[dict[str, Any]], profile: Profile) -> str:
         written, delimiter=delimiter, quotechar=enclosure, quoting=csv.QUOTE_MINIMAL, lineterminator="\n"
     )
     writer.writerow(header)
-    writer.writerows([_first(user, columns[column]) for column in header] for user in users)
+    writer.writerows([_first(user, columns[column]) for column in header] for user in records)
     return written.getvalue()
 
 
@@ -55,14 +62,27 @@ def invertible_columns(profile: Profile) -> dict[str, tuple[str, ...]]:
         behind = mapping.columns_behind(names, Names(()))
         if behind is not None and len(behind) == 1 and _prints_the_cell(mapping, field, next(iter(behind))):
             found.setdefault(next(iter(behind)), []).append(field)
+    column = _column_of_contact_key(mapping, profile)
+    if column is not None:
+        found.setdefault(column, []).append(CONTACT_KEY)
     return {column: tuple(fields) for column, fields in found.items()}
+
+
+def _column_of_contact_key(mapping: Mapping, profile: Profile) -> str | None:
+    """The column whose cell, unaltered, is the key of a contact."""
+    behind = mapping.columns_behind([profile.contact_key], Names(())) if profile.contact_key else None
+    if behind is None or len(behind) != 1:
+        return None
+    column, name = next(iter(behind)), Names(mapping.variables).find(profile.contact_key)
+    frame = pl.DataFrame({ROW: [2, 3], LINE: [2, 3], column: _PROBES})
+    unaltered = name is None or mapping.variables[name].evaluate(frame, Names((column,))).values.to_list() == _PROBES
+    return column if unaltered else None
 
 
 def _prints_the_cell(mapping: Mapping, field: str, column: str) -> bool:
     """Whether a probe in the column comes out of the field as it went in."""
-    probes = ["Probe-1", "0049 x"]
     header = Names((column,))
-    frame = pl.DataFrame({ROW: [2, 3], LINE: [2, 3], column: probes})
+    frame = pl.DataFrame({ROW: [2, 3], LINE: [2, 3], column: _PROBES})
     values = [expression.evaluate(frame, header).values.alias(name) for name, expression in mapping.variables.items()]
     frame = frame.with_columns(values)
     # Blocks around the field are opened, so that only the printing of the cell is tried.
@@ -71,11 +91,11 @@ def _prints_the_cell(mapping: Mapping, field: str, column: str) -> bool:
     module, _, key = field.partition(".")
     names = Names(name for name in frame.columns if not name.startswith("#"))
     rendered = mapping.structure.render(frame, names).frames.get(module)
-    if rendered is None or key not in rendered.columns or rendered.height != len(probes):
+    if rendered is None or key not in rendered.columns or rendered.height != len(_PROBES):
         return False
     cells = rendered[key]
     texts = cells.list.first() if cells.dtype == pl.List(pl.String) else cells
-    return texts.to_list() == probes
+    return texts.to_list() == _PROBES
 
 
 def _first(user: dict[str, Any], fields: tuple[str, ...]) -> str:
@@ -91,17 +111,37 @@ def export_fields(user: dict[str, Any], phone: dict[str, Any] | None) -> dict[st
         found["identity.009ext_extension"] = ""
     for field in PHONEBOOK_FIELDS:
         found[f"phonebook.{field.key}"] = user[field.name]
+    found |= _one_label(user["phonebook.labels"])
     if phone is not None:
         found |= {f"ipphone.{key}": str(phone[name]) for key, name in _PHONE_FIELDS.items()}
     return {name: value or "" for name, value in found.items()}
 
 
-def export_io_json(users: list[dict[str, Any]], phones: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """The phone system's own import JSON: identity with post, phonebook and ipphone.
+def contact_fields(contact: dict[str, Any]) -> dict[str, Any]:
+    """A contact of a snapshot by "module.key"."""
+    found = {f"contact.{field.key}": contact[field.column] for field in PHONEBOOK_FIELDS}
+    return {**found, CONTACT_KEY: key_value(contact["key"]), **_one_label(contact["labels"])}
 
-    `users` are rows of a snapshot, with `password` and `pin` in clear only where secrets were asked for.
+
+def _one_label(labels: str | None) -> dict[str, str]:
+    """The label of an entry that has one; of several, a CSV could not tell which is which."""
+    found = json.loads(labels or "[]")
+    if len(found) != 1:
+        return {}
+    return dict(zip(LABEL_KEYS, (found[0]["name"], found[0]["value"]), strict=True))
+
+
+def export_io_json(
+    users: list[dict[str, Any]], phones: dict[str, list[dict[str, Any]]], contacts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The phone system's own import JSON: identity with post, phonebook and ipphone; contacts at the top level.
+
+    `users` and `contacts` are rows of a snapshot; `password` and `pin` are in clear only where secrets were asked for.
     """
-    return {"identity": [_identity(user, phones.get(user["login"], [])) for user in users]}
+    found: dict[str, Any] = {"identity": [_identity(user, phones.get(user["login"], [])) for user in users]}
+    if contacts:
+        found["phonebook"] = [_entry({f"phonebook.{name}": value for name, value in row.items()}) for row in contacts]
+    return found
 
 
 def _identity(user: dict[str, Any], phones: list[dict[str, Any]]) -> dict[str, Any]:
@@ -110,11 +150,22 @@ def _identity(user: dict[str, Any], phones: list[dict[str, Any]]) -> dict[str, A
     identity["user_roles"] = [ROLE_OF_EVERYONE, *(user["roles"].split(";") if user["roles"] else [])]
     post: dict[str, Any] = {}
     if user["phonebook"]:
-        post["phonebook"] = [dict(_filled(user))]
+        post["phonebook"] = [_entry(user)]
     by_kind = {"ip_phone": "ipphone", "softphone": "ipdevice.mdsoftphone", "mobile": "externals"}
     for phone in phones:
         post.setdefault(by_kind[phone["kind"]], []).append(_device(phone))
     return {**identity, "post": post} if post else identity
+
+
+def _entry(fields: dict[str, Any]) -> dict[str, Any]:
+    """A phonebook entry with its labels."""
+    entry: dict[str, Any] = dict(_filled(fields))
+    labels = json.loads(fields["phonebook.labels"] or "[]")
+    if labels:
+        keys = [key.partition(".")[2] for key in LABEL_KEYS]
+        told = [dict(zip(keys, (label["name"], label["value"]), strict=True)) for label in labels]
+        entry["post"] = {"phonebook.phonebooklabel": told}
+    return entry
 
 
 def _filled(user: dict[str, Any]) -> Iterator[tuple[str, str]]:

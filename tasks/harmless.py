@@ -23,6 +23,7 @@ FIELD_KEYS: Final[dict[str, tuple[str, ...]]] = {
     "roles": ("identity.user_roles",),
     **{field.name: (f"{field.module}.{field.key}",) for field in (*IDENTITY_FIELDS, *PHONEBOOK_FIELDS)},
     "phonebook.labels": ("phonebooklabel.050lab_bez", "phonebooklabel.028050pholab_value"),
+    **{f"contact.{field.column}": (f"contact.{field.key}",) for field in PHONEBOOK_FIELDS},
     "mac": ("ipphone.071ipp_mac",),
     "ip": ("ipphone.071ipp_ip",),
     "number": ("externals.number", "external.number"),

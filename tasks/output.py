@@ -105,8 +105,9 @@ class Modules(Output):
     `#row`, `#line`, `#identity` (position of the identity object in its row), `#index` (position in its array) and one
     String column a field, named as in the Structure (`003use_name`); `user_roles` is a List of String. null = the
     rendered object had no such key. A module that the Structure does not name has no frame. A label also has
-    `#parent`, the `#index` of its phonebook entry. `untouched` are "module.field" names whose CSV columns are all
-    absent: they stay as they are on update.
+    `#parent`, the `#index` of its phonebook entry; a contact has `#key` where the profile names a
+    variable for it. `untouched` are "module.field" names whose CSV columns are all absent: they stay as they are on
+    update.
     """
 
     frames: dict[str, pl.DataFrame]

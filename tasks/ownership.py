@@ -22,6 +22,11 @@ def mode_of(records: Records, profile: Profile) -> str:
     return "upsert" if records.facts.mended else profile.mode
 
 
+def owned_records(snapshot: Snapshot, profile: str) -> int:
+    """How many records, people and contacts, are this profile's: what the brakes count shares of."""
+    return sum(frame.filter(pl.col("profile") == profile).height for frame in (snapshot.users, snapshot.contacts))
+
+
 def wanted_beside_existing(
     records: Records, snapshot: Snapshot, profile: Profile, circumstances: Circumstances
 ) -> pl.DataFrame:
@@ -58,7 +63,7 @@ def orphans(snapshot: Snapshot, profile: Profile, circumstances: Circumstances) 
     """Owners that are no profile any more, whose records this profile may take over."""
     if "on_existing" not in profile.model_fields_set or profile.on_existing != "adopt" or not circumstances.profiles:
         return []
-    owners = snapshot.users["profile"].drop_nulls().unique().to_list()
+    owners = {*snapshot.users["profile"].drop_nulls(), *snapshot.contacts["profile"].drop_nulls()}
     return sorted(owner for owner in owners if owner not in {*circumstances.profiles, profile.name})
 
 
@@ -72,7 +77,7 @@ def missing_records(
     gone = absent_records(records, snapshot, profile)
     if records.unknown_logins or mode_of(records, profile) != "sync":
         gone = gone.clear()
-    gone = gone.with_columns(action=_action_when_missing(profile, circumstances)).filter(pl.col("action").is_not_null())
+    gone = gone.with_columns(action=action_when_missing(profile, circumstances)).filter(pl.col("action").is_not_null())
     removed = gone.filter(pl.col("action") == "remove")
     fields = {"release": f'{{"profile":["{profile.name}",null]}}', "disable": '{"enabled":[true,false]}'}
     others = gone.filter(pl.col("action") != "remove")
@@ -87,13 +92,17 @@ def missing_records(
 
 
 def absent_records(records: Records, snapshot: Snapshot, profile: Profile) -> pl.DataFrame:
-    """This profile's records that are neither in the file nor protected by a rejected row."""
-    owned = snapshot.users.filter(pl.col("profile") == profile.name)
+    """This profile's people who are neither in the file nor protected by a rejected row.
+
+    None of them is absent where the Structure does not speak of people.
+    """
+    owned = snapshot.users.filter(pl.col("profile") == profile.name, records.speaks_of_users)
     stays = pl.concat([records.users.select("login"), records.protected_logins])
     return owned.join(stays, on="login", how="anti")
 
 
-def _action_when_missing(profile: Profile, circumstances: Circumstances) -> pl.Expr:
+def action_when_missing(profile: Profile, circumstances: Circumstances) -> pl.Expr:
+    """What becomes of a record that the file no longer has; null: nothing, for now."""
     released = pl.when(pl.col("adopted")).then(pl.lit("release"))
     if profile.on_missing == "remove":
         return released.otherwise(pl.lit("remove"))

@@ -42,6 +42,22 @@ PHONE_CHANGES_SCHEMA: Final = pl.Schema(
     }
 )
 
+CONTACT_CHANGES_SCHEMA: Final = pl.Schema(
+    {
+        "action": pl.String,
+        "key": pl.String,
+        "contact": pl.String,
+        "row": pl.Int64,
+        "entry_id": pl.Int64,
+        "fields": pl.String,
+        "owner": pl.String,
+        "adopted": pl.Boolean,
+        "disown": pl.Boolean,
+        "missing_since": pl.String,
+        **{item.column: pl.String() for item in PHONEBOOK_FIELDS},
+    }
+)
+
 
 def empty_summary() -> dict[str, int]:
     """A count of nothing for every outcome."""
@@ -54,7 +70,9 @@ class Plan(Output):
 
     Shape: `changes` has `action`, `login`, `row`, `user_id`, `fields` (JSON of field to [existing, wanted], secrets
     masked), and the final value of every field for `apply`; `phones` has PHONE_CHANGES_SCHEMA and the final values of
-    the device. Unchanged and filtered rows are only counted. `state` is the digest of the snapshot,
+    the device; `contacts` CONTACT_CHANGES_SCHEMA: `contact` is the display name, values are null where they stay as
+    they are, `owner` is null where nobody's record is written. Unchanged and filtered rows are only counted, people
+    and contacts together. `state` is the digest of the snapshot,
     `mark` the one of `tasks.store.watch` at that time.
     """
 
@@ -62,6 +80,7 @@ class Plan(Output):
     mode: str
     changes: pl.DataFrame
     phones: pl.DataFrame
+    contacts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CONTACT_CHANGES_SCHEMA))
     summary: dict[str, int] = field(default_factory=empty_summary)
     facts: SourceFacts
     owned: int = 0
@@ -74,6 +93,18 @@ class Plan(Output):
     def writes(self) -> bool:
         """Whether applying it would change anything in the phone system."""
         return any(self.summary[action] for action in ACTIONS if action != "conflict") or self.phones.height > 0
+
+    @property
+    def told(self) -> pl.DataFrame:
+        """Every change of a person or a contact, as people are told it.
+
+        Shape: `action`, `login` (null for a contact), `contact` (its display name, null for a person), `row`, `fields`.
+        """
+        people = self.changes.select("action", "login", pl.lit(None, dtype=pl.String).alias("contact"), "row", "fields")
+        if self.contacts.is_empty():
+            return people
+        absent = pl.lit(None, dtype=pl.String).alias("login")
+        return pl.concat([people, self.contacts.select("action", absent, "contact", "row", "fields")])
 
     def same_as(self, checksum: str | None) -> "Plan":
         """The plan itself, when it is the one that was seen, or when none was.

@@ -102,6 +102,10 @@ class Profile(BaseModel):
     remove_after_days: Annotated[
         int, Field(ge=1, description="for disable_then_remove, counted from going missing")
     ] = 30
+    contact_key: str = Field(
+        default="",
+        description="the variable by which a contact without a user is known again; display name and phone otherwise",
+    )
     empty_cells: Literal["clear", "keep"] = Field(default="clear", description="what an empty cell does to its field")
     preview: Literal["rows", "counts"] = Field(
         default="rows",

@@ -9,12 +9,13 @@ from typing import Final
 import polars as pl
 
 from tasks.comparison import compare_rows
+from tasks.contacts import contact_changes
 from tasks.extensions import Settled, settle_extensions
 from tasks.issue import issues_of_rows, no_issues
 from tasks.mapping import mapping_of
 from tasks.names import Names
 from tasks.output import LINE, ROW
-from tasks.ownership import absent_records, missing_records, mode_of, wanted_beside_existing
+from tasks.ownership import absent_records, missing_records, mode_of, owned_records, wanted_beside_existing
 from tasks.plan import WAS, Plan, empty_summary, fields_json, json_text, phonebook_prefixes, text_fields
 from tasks.profile import Profile
 from tasks.records import Records
@@ -55,8 +56,10 @@ def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, ci
     )
     refused = pl.concat([joined.join(settled.rejected, on="login", how="semi"), nameless])
     aside = pl.concat([records.aside, refused.select(ROW, LINE, outcome=pl.lit("rejected"), login="login")])
-    unchanged += apart.height - conflicts.height
-    summary = _summary(changes, unchanged, aside, _spared(records, snapshot, profile))
+    contacts = contact_changes(records, snapshot, profile, circumstances)
+    unchanged += apart.height - conflicts.height + contacts.unchanged
+    told = pl.concat([changes.select("action"), contacts.changes.select("action")])
+    summary = _summary(told, unchanged, aside, _spared(records, snapshot, profile) + contacts.spared)
     issues = [
         *_issues_of_apart(records, apart),
         *_issues_of_names(records, nameless),
@@ -67,12 +70,13 @@ def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, ci
         mode=mode_of(records, profile),
         changes=_final(changes),
         phones=pl.DataFrame(),
+        contacts=contacts.changes,
         summary=summary,
         facts=records.facts,
-        owned=snapshot.users.filter(pl.col("profile") == profile.name).height,
+        owned=owned_records(snapshot, profile.name),
         state=snapshot.lineage,
         mark=snapshot.mark,
-        issues=pl.concat([records.issues, settled.issues, *issues]),
+        issues=pl.concat([records.issues, settled.issues, contacts.issues, *issues]),
         aside=aside,
     )
 
@@ -184,6 +188,6 @@ def _issues_of_file(
 
 reconcile = step(
     "reconcile",
-    version=1,
+    version=2,
     reads=("name", "mode", "pool_start", "on_existing", "on_missing", "remove_after_days", "variables", "structure"),
 )(reconcile_records)

@@ -44,10 +44,7 @@ class Report(Output):
             "checksum": plan.checksum,
             "held": plan.held,
             "summary": plan.summary,
-            "changes": [
-                {"action": action, "login": login, "row": row, "fields": json.loads(fields)}
-                for action, login, row, fields in plan.changes.select("action", "login", "row", "fields").iter_rows()
-            ],
+            "changes": change_documents(plan.told),
             "phones": plan.phones.select("action", "login", "kind", "mac").to_dicts(),
             "issues": issue_documents(plan.issues),
         }
@@ -56,6 +53,23 @@ class Report(Output):
 def report_import(plan: Plan, outcome: Outcome | None) -> Report:
     """The report of a plan that was simulated (no outcome), applied or held."""
     return Report(plan=plan, outcome=outcome, issues=plan.issues, aside=plan.aside)
+
+
+def change_documents(told: pl.DataFrame) -> list[dict[str, Any]]:
+    """Changes as `--json` prints them; that of a contact has no login, but a name under `contact`.
+
+    Shape: `told` as `Plan.told`.
+    """
+    return [
+        {
+            "action": action,
+            "login": login,
+            **({} if contact is None else {"contact": contact}),
+            "row": row,
+            "fields": json.loads(fields),
+        }
+        for action, login, contact, row, fields in told.iter_rows()
+    ]
 
 
 def issue_documents(issues: pl.DataFrame) -> list[dict[str, Any]]:

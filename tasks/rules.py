@@ -26,7 +26,10 @@ def broken_rules(candidates: pl.DataFrame, profile: Profile, columns: dict[str, 
         *_login_issues(candidates, profile, columns),
         *_twice(candidates, columns),
         *_password_issues(candidates, profile.password_policy, columns),
-        *(_broken_rules(candidates, judged, columns) for judged in judged_fields(candidates)),
+        *(
+            issues_of_field(candidates, name, field, columns.get(f"{field.module}.{field.key}", field.key))[1]
+            for name, field in judged_fields(candidates)
+        ),
     ]
     issues = pl.concat(found).unique(subset=["row", "column", "code"], maintain_order=True)
     return issues.sort("row", maintain_order=True)
@@ -46,19 +49,21 @@ def _password_issues(candidates: pl.DataFrame, policy: PasswordPolicy, columns: 
     ]
 
 
-def _broken_rules(candidates: pl.DataFrame, judged: tuple[str, Field], columns: dict[str, str]) -> pl.DataFrame:
-    name, field = judged
+def issues_of_field(
+    candidates: pl.DataFrame, name: str, field: Field, column: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that break the rule of a field (in column `name` of the frame), and an issue for each."""
     present = candidates.filter(pl.col(name).is_not_null())
     try:
         field.rule.validate_python(present[name].to_list())
     except ValidationError as error:
         positions = sorted({int(problem["loc"][0]) for problem in error.errors(include_url=False, include_input=False)})
     else:
-        return pl.DataFrame(schema=ISSUE_SCHEMA)
-    column = columns.get(f"{field.module}.{field.key}", field.key)
-    found = pl.lit("") if field.secret else pl.format(", found “{}”", _shortened(name))
+        return present.clear(), pl.DataFrame(schema=ISSUE_SCHEMA)
+    found = pl.lit("") if field.secret else pl.format(", found “{}”", shortened(name))
     message = pl.format("{}{}", pl.lit(f"{column}: expected {field.expected}"), found)
-    return issues_of_rows(present[positions], column, field.code, message)
+    broken = present[positions]
+    return broken, issues_of_rows(broken, column, field.code, message)
 
 
 def _login_issues(candidates: pl.DataFrame, profile: Profile, columns: dict[str, str]) -> list[pl.DataFrame]:
@@ -74,12 +79,12 @@ def _login_issues(candidates: pl.DataFrame, profile: Profile, columns: dict[str,
         for code, text in messages.items()
     ]
     cleaned = judged.filter(pl.col("fault").is_null(), pl.col("raw_login").str.strip_chars() != pl.col("login"))
-    message = pl.format("{}: “{}” became “{}”", pl.lit(column), _shortened("raw_login"), _shortened("login"))
+    message = pl.format("{}: “{}” became “{}”", pl.lit(column), shortened("raw_login"), shortened("login"))
     if profile.login_cleanup != "reject":
         return [*faults, issues_of_rows(cleaned, column, "login-cleaned", message)]
     unclean = cleaned.filter(pl.col("raw_login").str.strip_chars().str.to_lowercase() != pl.col("login"))
     refused = pl.format(
-        "{}: found “{}”, expected only a-z, 0-9, dot, dash, underscore", pl.lit(column), _shortened("raw_login")
+        "{}: found “{}”, expected only a-z, 0-9, dot, dash, underscore", pl.lit(column), shortened("raw_login")
     )
     return [*faults, issues_of_rows(unclean, column, "login-unclean", refused)]
 
@@ -96,8 +101,13 @@ def _twice(candidates: pl.DataFrame, columns: dict[str, str]) -> list[pl.DataFra
     ]
 
 
-def issues_of_value_twice(rows: pl.DataFrame, name: str, column: str, code: str) -> pl.DataFrame:
-    """An issue for every row that shares a value with another one; each message names all rows that meet."""
+def issues_of_value_twice(
+    rows: pl.DataFrame, name: str, column: str, code: str, *, shown: str | None = None
+) -> pl.DataFrame:
+    """An issue for every row that shares a value with another one; each message names all rows that meet.
+
+    `shown` is the column that the message quotes instead of the value.
+    """
     meeting = rows.filter(pl.col(name) != "").filter(pl.col(name).is_duplicated())
     together = meeting.group_by(name).agg(
         together=pl.col(ROW).cast(pl.String).head(10).str.join(", "), more=pl.len().cast(pl.Int64) - 10
@@ -105,7 +115,7 @@ def issues_of_value_twice(rows: pl.DataFrame, name: str, column: str, code: str)
     message = pl.format(
         "{}: “{}” stands in rows {}{}; only one of them can have it",
         pl.lit(column),
-        _shortened(name),
+        shortened(shown or name),
         "together",
         pl.when(pl.col("more") > 0).then(pl.format(" and {} more", "more")).otherwise(pl.lit("")),
     )
@@ -113,7 +123,8 @@ def issues_of_value_twice(rows: pl.DataFrame, name: str, column: str, code: str)
     return issues_of_rows(named, column, code, message)
 
 
-def _shortened(name: str) -> pl.Expr:
+def shortened(name: str) -> pl.Expr:
+    """The text of a column as a message may quote it."""
     text = pl.col(name).fill_null("")
     return (
         pl.when(text.str.len_chars() > _SHOWN_CHARACTERS).then(text.str.head(_SHOWN_CHARACTERS) + "…").otherwise(text)

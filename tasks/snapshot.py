@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
@@ -29,7 +29,7 @@ USER_SCHEMA: Final = pl.Schema(
         "pin_fingerprint": pl.String,
         "missing_since": pl.String,
         "phonebook": pl.Boolean,
-        **{field.name: pl.String() for field in PHONEBOOK_FIELDS},
+        **{item.name: pl.String() for item in PHONEBOOK_FIELDS},
     }
 )
 DEVICE_SCHEMA: Final = pl.Schema(
@@ -44,6 +44,16 @@ DEVICE_SCHEMA: Final = pl.Schema(
         "profile": pl.String,
     }
 )
+CONTACTS_SCHEMA: Final = pl.Schema(
+    {
+        "entry_id": pl.Int64,
+        "key": pl.String,
+        "profile": pl.String,
+        "adopted": pl.Boolean,
+        "missing_since": pl.String,
+        **{item.column: pl.String() for item in PHONEBOOK_FIELDS},
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +61,17 @@ class Snapshot(Output):
     """What reconcile reads of the phone system, in one transaction.
 
     Shape: `users` has USER_SCHEMA and `phonebook.K.FIELD` for entries beyond the first; `devices` DEVICE_SCHEMA;
-    `extensions` every number in use (`number`, `user_id` null for what is no user's); `resting` numbers freed lately.
-    `last` are the facts of the last applied import of the profile; `lineage` is the digest of all of it;
-    `mark` is what `tasks.store.watch` saw before it was read.
+    `contacts` CONTACTS_SCHEMA (no key and no profile: made by hand); `extensions` every number in use (`number`,
+    `user_id` null for what is no user's); `resting` numbers freed lately. `last` are the facts of the last applied
+    import of the profile; `lineage` is the digest of all of it; `mark` is what `tasks.store.watch` saw before it was
+    read.
     """
 
     users: pl.DataFrame
     devices: pl.DataFrame
     extensions: pl.DataFrame
     resting: pl.DataFrame
+    contacts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CONTACTS_SCHEMA))
     roles: tuple[str, ...] = ()
     last: SourceFacts | None = None
     undone_digests: tuple[str, ...] = ()

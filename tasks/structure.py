@@ -6,14 +6,15 @@ set aside get their login, rendered alone, so that a rejected row protects its o
 
 import polars as pl
 
+from tasks.contact_rules import KEY
 from tasks.errors import SourceError
 from tasks.issue import Issue, issue_frame, issues_of_rows
 from tasks.login import cleaned_login
 from tasks.mapping import Mapping, mapping_of
 from tasks.names import Names
-from tasks.output import LINE, ROW, Modules, Table
+from tasks.output import LINE, ROW, Modules, Table, no_rows_aside
 from tasks.profile import Profile
-from tasks.rendering.structure import Structure, untouched_fields
+from tasks.rendering.structure import Rendered, Structure, untouched_fields
 from tasks.step import step
 
 
@@ -33,7 +34,7 @@ def render_structure_rows(table: Table, profile: Profile) -> Modules:
     aside = unrendered.select(ROW, LINE, outcome=pl.lit("rejected"), login=pl.lit(None, dtype=pl.String))
     failed = pl.concat([table.failed, unrendered.select(ROW, LINE, *header.header)], how="diagonal")
     return Modules(
-        frames=rendered.frames,
+        frames=_with_contact_keys(rendered.frames, table.frame, names, profile),
         facts=table.facts,
         untouched=untouched_fields(structure, lambda name: mapping.is_present(name, header)),
         issues=pl.concat(
@@ -43,8 +44,31 @@ def render_structure_rows(table: Table, profile: Profile) -> Modules:
                 issues_of_rows(rendered.failed, None, "structure-failed", pl.col("message")),
             ]
         ),
-        aside=_with_logins(pl.concat([table.aside, aside]), failed, mapping, profile),
+        aside=_with_logins(pl.concat([table.aside, aside, _left_out(table, rendered)]), failed, mapping, profile),
     )
+
+
+def _left_out(table: Table, rendered: Rendered) -> pl.DataFrame:
+    """The rows that the Structure's own conditions leave out: of no user and no contact, as if filtered."""
+    making = [rendered.frames[name].select(ROW) for name in ("identity", "contact") if name in rendered.frames]
+    if not making:
+        return no_rows_aside()
+    made = pl.concat([*making, rendered.failed.select(ROW)])
+    rows = table.frame.select(ROW, LINE).join(made, on=ROW, how="anti", maintain_order="left")
+    return rows.select(ROW, LINE, outcome=pl.lit("filtered"), login=pl.lit(None, dtype=pl.String))
+
+
+def _with_contact_keys(
+    frames: dict[str, pl.DataFrame], rows: pl.DataFrame, names: Names, profile: Profile
+) -> dict[str, pl.DataFrame]:
+    """The contacts with the value of the variable that the profile knows them by; null where there is none."""
+    contacts = frames.get("contact")
+    if contacts is None or not profile.contact_key:
+        return frames
+    found = names.find(profile.contact_key)
+    value = pl.lit(None, dtype=pl.String) if found is None else pl.col(found)
+    keys = rows.select(ROW, value.alias(KEY))
+    return {**frames, "contact": contacts.join(keys, on=ROW, how="left", maintain_order="left")}
 
 
 def require_login_column(mapping: Mapping, header: Names) -> None:
@@ -96,6 +120,6 @@ def _issues_of_names(structure: Structure, names: Names) -> list[Issue]:
     return issues
 
 
-render_structure = step("render-structure", version=2, reads=("structure", "variables", "login_cleanup"))(
-    render_structure_rows
-)
+render_structure = step(
+    "render-structure", version=3, reads=("structure", "variables", "login_cleanup", "contact_key")
+)(render_structure_rows)

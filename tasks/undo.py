@@ -15,8 +15,10 @@ from tasks.comparison import existing_fields_json
 from tasks.extensions import next_free_numbers
 from tasks.issue import Issue, issue_frame
 from tasks.output import SourceFacts
+from tasks.ownership import owned_records
 from tasks.plan import Plan, empty_summary, phonebook_prefixes, text_fields
 from tasks.snapshot import Snapshot
+from tasks.undo_contacts import undone_contacts
 from tasks.undo_phones import undone_phones
 from tasks.user import MASK, SECRET_FIELDS
 
@@ -29,7 +31,7 @@ class History:
     """What a run left behind.
 
     Shape: `changes` rows of run_changes with `fields` as text, `secrets` rows of run_secrets, `phones` of run_phones,
-    `present` the sealed secrets as they lie now (`login`, `password`, `pin`).
+    `contacts` of run_contacts, `present` the sealed secrets as they lie now (`login`, `password`, `pin`).
     """
 
     run: str
@@ -37,6 +39,7 @@ class History:
     changes: list[dict[str, Any]]
     secrets: list[dict[str, Any]]
     phones: list[dict[str, Any]]
+    contacts: list[dict[str, Any]]
     present: list[dict[str, Any]]
 
 
@@ -65,19 +68,24 @@ def undo_plan(history: History, snapshot: Snapshot, pool_start: int) -> Plan:
         _undo_change(undoing, change, json.loads(change["fields"]))
     _give_numbers(undoing, pool_start)
     phones, phone_issues = undone_phones(history.phones, snapshot, undoing.people)
+    contacts, contact_issues = undone_contacts(history.contacts, snapshot, history.profile)
     changes = _frame(undoing)
-    summary = {**empty_summary(), **dict(changes.group_by("action").len().iter_rows())}
+    told = pl.concat([changes.select("action"), contacts.select("action")])
+    summary = {**empty_summary(), **dict(told.group_by("action").len().iter_rows())}
     return Plan(
         profile=history.profile,
         mode="undo",
         changes=changes,
         phones=phones,
+        contacts=contacts,
         summary=summary,
-        facts=SourceFacts(name=f"undo of {history.run}", digest=history.run, rows=len(history.changes)),
-        owned=snapshot.users.filter(pl.col("profile") == history.profile).height,
+        facts=SourceFacts(
+            name=f"undo of {history.run}", digest=history.run, rows=len(history.changes) + len(history.contacts)
+        ),
+        owned=owned_records(snapshot, history.profile),
         state=snapshot.lineage,
         mark=snapshot.mark,
-        issues=issue_frame([*undoing.issues, *phone_issues]),
+        issues=issue_frame([*undoing.issues, *phone_issues, *contact_issues]),
     )
 
 

@@ -7,7 +7,7 @@ A rejected row protects its record: its login, where it is known, stands in `asi
 import polars as pl
 
 from tasks.candidates import IDENTITY, candidates_of, untouched_fields_of
-from tasks.issue import issues_of_rows, no_issues
+from tasks.contact_rules import wanted_contacts
 from tasks.keyring import Keyring
 from tasks.mapping import mapping_of
 from tasks.names import Names
@@ -32,6 +32,8 @@ def validate_modules(modules: Modules, profile: Profile, keyring: Keyring) -> Re
     rejected = found.filter(pl.col("severity") == "error").select(pl.col("row").alias(ROW)).unique()
     kept = candidates.join(rejected, on=ROW, how="anti", maintain_order="left")
     phones = wanted_phones(modules, kept.select(ROW, IDENTITY, "login"), keyring, columns)
+    contacts = wanted_contacts(modules, profile, rejected, columns)
+    refused = _aside(candidates.join(rejected, on=ROW, how="semi"))
     return Records(
         users=_with_fingerprints(kept, keyring).drop(IDENTITY, "raw_login"),
         phones=phones.frame,
@@ -39,8 +41,13 @@ def validate_modules(modules: Modules, profile: Profile, keyring: Keyring) -> Re
         untouched=untouched,
         device_kinds=phones.kinds,
         columns=columns,
-        issues=pl.concat([modules.issues, found, phones.issues, _contact_issues(modules)]),
-        aside=pl.concat([modules.aside, _aside(candidates.join(rejected, on=ROW, how="semi"))]),
+        contacts=contacts.frame,
+        kept_contacts=contacts.kept,
+        unknown_contacts=contacts.unknown,
+        speaks_of_users="identity" in modules.frames,
+        speaks_of_contacts=contacts.spoken_of,
+        issues=pl.concat([modules.issues, found, phones.issues, contacts.issues]),
+        aside=pl.concat([modules.aside, refused, _aside_without_user(contacts.broken, candidates)]),
     )
 
 
@@ -63,13 +70,10 @@ def _with_fingerprints(kept: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
     )
 
 
-def _contact_issues(modules: Modules) -> pl.DataFrame:
-    """Contacts without a user are said not to get in, once a row; the rest of the row does."""
-    contacts = modules.frames.get("contact")
-    if contacts is None:
-        return no_issues()
-    message = "phonebook at top level: contacts without a user are not imported yet; put the entry into the user's post"
-    return issues_of_rows(contacts.unique(ROW, maintain_order=True), None, "contact-not-imported", message)
+def _aside_without_user(broken: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
+    """The rows that make nothing but a contact, which is broken: they are nobody's."""
+    alone = broken.join(candidates, on=ROW, how="anti", maintain_order="left")
+    return alone.select(ROW, LINE, outcome=pl.lit("rejected"), login=pl.lit("")).cast(ASIDE_SCHEMA)
 
 
 def _aside(rejected: pl.DataFrame) -> pl.DataFrame:
@@ -78,5 +82,7 @@ def _aside(rejected: pl.DataFrame) -> pl.DataFrame:
 
 
 validate = step(
-    "validate", version=2, reads=("structure", "variables", "password_policy", "login_cleanup", "empty_cells")
+    "validate",
+    version=3,
+    reads=("structure", "variables", "password_policy", "login_cleanup", "empty_cells", "contact_key"),
 )(validate_modules)

@@ -20,6 +20,8 @@ EDITS = (
     "phone",
     "free phone",
     "softphones",
+    "contact",
+    "rename contacts",
 )
 
 
@@ -59,6 +61,10 @@ def _of_numbers_and_phones(login: str, what: str, number: str) -> list[Any]:
         case "fax":
             free = sa.select(sa.literal(number), sa.literal("fax")).where(~_in_use(number))
             return [sa.insert(extensions).from_select(["number", "kind"], free)]
+        case "contact":
+            return [sa.insert(phonebook).values(display_name="Bank", phone="11")]
+        case "rename contacts":
+            return [sa.update(phonebook).where(phonebook.c.user_id.is_(None)).values(display_name="By hand")]
         case "phone":
             return [_given(person.scalar_subquery())]
         case "free phone":

@@ -20,6 +20,7 @@ from flows.order import Job, as_function, make_plan, take_in
 from tasks.apply import Applying, apply_plan
 from tasks.plan import Plan
 from tasks.profile import Profile
+from tasks.records import Records
 from tasks.run import Outcome, timestamp
 from tasks.snapshot import Circumstances
 from tests.edits import EDITS, edits
@@ -43,6 +44,9 @@ GOOD = {
     "softphone": ("", "yes"),
     "mobile": ("", "0171", "0172"),
     "job": ("", "Boss", "leaves"),
+    "contact": ("", "Bank", "Shop"),
+    "tel": ("", "11", "12"),
+    "fax": ("", "13"),
 }
 BAD = {
     "displayname": "",
@@ -59,6 +63,8 @@ HEADERS = (
     ("displayname", "phone", "password", "pin"),
     ("displayname", "roles", "email", "job"),
     ("displayname", "softphone", "mobile", "phonemac"),
+    ("displayname", "contact", "tel", "fax"),
+    ("displayname", "contact", "tel"),
     tuple(GOOD),
     tuple(GOOD)[1:],
 )
@@ -67,6 +73,9 @@ VARIABLES = {
     "createSoftphone": "return array_key_exists('softphone', $row);",
     "createMobile": "return array_key_exists('mobile', $row);",
 }
+CONTACTS = """{{#if contact}}"phonebook": [
+  {"028pho_bez": "{{{contact}}}", "028pho_phone": "{{{tel}}}", "028pho_fax": "{{{fax}}}"}
+],{{/if}}"""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -143,6 +152,7 @@ class PhoneSystemMachine(RuleBasedStateMachine):
         profile = self.world.profile(
             drawn.profile,
             variables={**template.variables, **VARIABLES},
+            structure=template.structure.replace('"identity"', f'{CONTACTS} "identity"', 1),
             **{"mode": "sync", **dict(drawn.options)},
         )
         text = people(*drawn.rows, header=",".join(drawn.header))
@@ -156,7 +166,7 @@ class PhoneSystemMachine(RuleBasedStateMachine):
             job = replace(job, run=replace(job.run, id=f"{job.run.id}-approved"), approve=plan.checksum)
             plan = make_plan(records, job, as_function)
             self._apply(plan, job)
-        self._check_counts(plan)
+        self._check_counts(plan, records)
         now = state_of(self.world.store)
         self._check_others(plan, profile, now)
         again = make_plan(records, replace(job, approve=None), as_function)
@@ -204,18 +214,22 @@ class PhoneSystemMachine(RuleBasedStateMachine):
             self.last_run, self.before_last_run = run, self.state
         self.state = now
 
-    def _check_counts(self, plan: Plan) -> None:
-        """Rows in = create + update + enable + unchanged + rejected + filtered + conflict."""
+    def _check_counts(self, plan: Plan, records: Records) -> None:
+        """Rows and contacts in = create + update + enable + unchanged + rejected + filtered + conflict."""
         counted = ("create", "update", "enable", "unchanged", "rejected", "filtered", "conflict")
         beside = plan.changes.filter(pl.col("action") == "update", pl.col("row").is_null()).height
-        assert sum(plan.summary[name] for name in counted) - beside == plan.facts.rows, plan.summary
+        wanted = plan.facts.rows + records.contacts.height
+        assert sum(plan.summary[name] for name in counted) - beside == wanted, plan.summary
         assert plan.changes.group_by("login").len().filter(pl.col("len") > 1).is_empty()
 
     def _check_others(self, plan: Plan, profile: Profile, now: State) -> None:
         """Nothing not owned is removed; people of another profile stay as they are, those made by hand nearly so."""
         named = set(plan.changes.filter(pl.col("row").is_not_null())["login"])
+        contacts = [entry for name, entry in now.items() if name.startswith("contact ")]
         for login, person in self.state.items():
-            if person["profile"] == profile.name:
+            if login.startswith("contact "):
+                assert person["profile"] in {profile.name, None} or person in contacts, f"{person} belongs to others"
+            elif person["profile"] == profile.name:
                 assert login in now or not person["adopted"], f"{login} was adopted and is gone"
             elif person["profile"] is not None:
                 assert now.get(login) == person, f"{login} belongs to {person['profile']}"

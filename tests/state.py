@@ -15,7 +15,7 @@ State = dict[str, dict[str, Any]]
 
 
 def state_of(store: Store) -> State:
-    """Everybody by login: fields, number, roles, owner, secrets in clear, and the devices with their accounts."""
+    """Everybody by login: fields, number, roles, owner, secrets in clear, the devices with their accounts; contacts."""
     with store.open() as connection:
         snapshot = read_snapshot(connection, "")
         secrets = _secrets(connection, store)
@@ -27,7 +27,13 @@ def state_of(store: Store) -> State:
         device = {name: value for name, value in row.items() if name not in ("user_id", "login", "profile")}
         everybody[row["login"]]["devices"].append(device | accounts[device.pop("device_id")])
     _check_unique(snapshot)
+    everybody |= {f"contact {at}": contact for at, contact in enumerate(_contacts(snapshot))}
     return everybody
+
+
+def _contacts(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """The contacts in an order of their own, whatever their ids are."""
+    return snapshot.contacts.drop("entry_id").sort(pl.all(), nulls_last=True).to_dicts()
 
 
 def _person(row: dict[str, Any]) -> dict[str, Any]:
@@ -64,5 +70,6 @@ def _check_unique(snapshot: Snapshot) -> None:
     assert snapshot.extensions["number"].is_unique().all()
     assert snapshot.extensions["user_id"].drop_nulls().is_unique().all()
     assert snapshot.devices["mac"].drop_nulls().is_unique().all()
+    assert snapshot.contacts.drop_nulls("key").select("profile", "key").is_unique().all()
     singles = snapshot.devices.filter(pl.col("kind") != "ip_phone", pl.col("login").is_not_null())
     assert singles.select("kind", "login").is_unique().all()

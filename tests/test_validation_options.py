@@ -186,12 +186,3 @@ def test_labels_of_a_phonebook_entry_are_kept_and_compared(here: World) -> None:
     assert here.users()["a"]["phonebook"][0]["labels"] == [{"name": "site", "value": "Ulm"}]
     assert counts(here.imports(people("a,A,Ulm", header=header), profile)) == {"unchanged": 1}
     assert counts(here.imports(people("a,A,Bonn", header=header), profile)) == {"update": 1}
-
-
-def test_a_contact_without_a_user_is_said_not_to_get_in(here: World) -> None:
-    structure = """{"identity": [{"003use_name": "{{{username}}}", "003use_bez": "{{{displayname}}}"}],
-      "phonebook": [{"028pho_bez": "{{{displayname}}}"}]}"""
-
-    report = here.imports(people("a,A"), here.profile(structure=structure, variables={}))
-
-    assert codes(report) == [(2, None, "contact-not-imported")] and set(here.users()) == {"a"}

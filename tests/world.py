@@ -17,7 +17,7 @@ from tasks.report import Report
 from tasks.settings import Settings
 from tasks.snapshot import Circumstances
 from tasks.store.store import Store, open_store
-from tasks.store.views import list_phones, list_runs, list_users, show_login, show_run
+from tasks.store.views import list_contacts, list_phones, list_runs, list_users, show_login, show_run
 
 TEMPLATE = Path(__file__).parent.parent / "tasks" / "template" / "users-from-csv.yaml"
 SEED = Path(__file__).parent.parent / "profiles" / "samples" / "users.csv"
@@ -87,6 +87,11 @@ class World:
         """Who is there, by login."""
         with self.store.open() as connection:
             return {user["login"]: user for user in list_users(connection)}
+
+    def contacts(self) -> dict[str, dict[str, Any]]:
+        """The contacts, by display name."""
+        with self.store.open() as connection:
+            return {contact["display_name"]: contact for contact in list_contacts(connection)}
 
     def phones(self) -> dict[str, dict[str, Any]]:
         """The phones, by MAC, or by kind and login."""

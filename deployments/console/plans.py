@@ -9,6 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from deployments.console.jobs import Jobs
+from tasks.report import change_documents
 from tasks.sealed import open_result
 from tasks.store.pages import Cut, Page
 
@@ -43,7 +44,7 @@ class ShownPlan:
         if cut.search:
             text = cut.search.lower()
             found = found.filter(
-                pl.col("login").str.contains(text, literal=True)
+                pl.coalesce("login", pl.col("contact").str.to_lowercase()).str.contains(text, literal=True)
                 | pl.col("fields")
                 .str.to_lowercase()
                 .str.contains(json.dumps(text, ensure_ascii=False)[1:-1], literal=True)
@@ -73,13 +74,12 @@ class ShownPlan:
 
     def document(self, profile: str) -> dict[str, Any]:
         """The plan as `--json` prints it."""
-        changes = ({**row, "fields": json.loads(row["fields"])} for row in self.changes.to_dicts())
         return {
             "profile": profile,
             "run": None,
             "applied": False,
             **{name: self.head[name] for name in ("checksum", "held", "summary")},
-            "changes": list(changes),
+            "changes": change_documents(self.changes),
             "phones": self.phones.select("action", "login", "kind", "mac").to_dicts(),
             "issues": self.issues.to_dicts(),
         }

@@ -175,7 +175,7 @@ def keep_plan(report: Report, job_id: str, jobs: Jobs) -> None:
         "clean": plan.clean,
         "summary": plan.summary,
         "facts": {"rows": plan.facts.rows, "encoding": plan.facts.encoding, "size_bytes": plan.facts.size_bytes},
-        "changes": plan.changes.select("action", "login", "row", "fields"),
+        "changes": plan.told,
         "phones": plan.phones.select("action", "login", "kind", "mac", "before", "row"),
         "issues": plan.issues.select("row", "line", "column", "code", "severity", "message").sort(
             "severity", "row", nulls_last=False, maintain_order=True

@@ -163,3 +163,16 @@ CREATE TABLE upload_pieces (
     PRIMARY KEY (upload_id, position), FOREIGN KEY(upload_id) REFERENCES uploads (id) ON DELETE CASCADE
 )
 """
+
+CONTACTS: Final = """
+CREATE TABLE contact_records (
+    entry_id INTEGER NOT NULL, profile TEXT NOT NULL, "key" TEXT NOT NULL, adopted BOOLEAN DEFAULT $false NOT NULL,
+    missing_since TEXT, PRIMARY KEY (entry_id), UNIQUE (profile, "key"),
+    FOREIGN KEY(entry_id) REFERENCES phonebook (id) ON DELETE CASCADE
+);
+CREATE TABLE run_contacts (
+    run_id TEXT NOT NULL, position INTEGER NOT NULL, "key" TEXT NOT NULL, contact TEXT NOT NULL, entry_id INTEGER,
+    action TEXT NOT NULL, "row" INTEGER, fields TEXT NOT NULL, PRIMARY KEY (run_id, position),
+    FOREIGN KEY(run_id) REFERENCES runs (id)
+)
+"""

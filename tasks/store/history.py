@@ -5,7 +5,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from tasks.store.connection import Connection
-from tasks.store.tables import devices, import_records, run_changes, run_phones, run_secrets, users
+from tasks.store.tables import devices, import_records, run_changes, run_contacts, run_phones, run_secrets, users
 from tasks.undo import History
 from tasks.user import SECRET_FIELDS
 
@@ -76,6 +76,9 @@ def read_history(connection: Connection, run: dict[str, Any]) -> History:
     )
     kept = connection.read(sa.select(run_secrets).where(run_secrets.c.run_id == run_id))
     phones = connection.read(sa.select(run_phones).where(run_phones.c.run_id == run_id).order_by(run_phones.c.position))
+    contacts = connection.read(
+        sa.select(run_contacts).where(run_contacts.c.run_id == run_id).order_by(run_contacts.c.position)
+    )
     logins = sa.select(run_changes.c.login).where(run_changes.c.run_id == run_id)
     present = connection.read(sa.select(users.c.login, users.c.password, users.c.pin).where(users.c.login.in_(logins)))
     return History(
@@ -84,5 +87,6 @@ def read_history(connection: Connection, run: dict[str, Any]) -> History:
         changes=changes.to_dicts(),
         secrets=kept.to_dicts(),
         phones=phones.to_dicts(),
+        contacts=contacts.to_dicts(),
         present=present.to_dicts(),
     )

@@ -43,6 +43,11 @@ def create_upload_tables(connection: Connection) -> None:
     _run(connection, frozen.UPLOADS)
 
 
+def add_contacts(connection: Connection) -> None:
+    """Whose the phonebook entries without a user are, and what runs did to them."""
+    _run(connection, frozen.CONTACTS)
+
+
 def _run(connection: Connection, statements: str) -> None:
     for statement in Template(statements).substitute(_WORDS[connection.kind]).split(";\n"):
         connection.execute(statement)
@@ -53,6 +58,7 @@ MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (
     add_registrar,
     add_seen_phones,
     create_upload_tables,
+    add_contacts,
 )
 
 

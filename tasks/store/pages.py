@@ -14,6 +14,7 @@ from tasks.store.tables import (
     phonebook,
     roles,
     run_changes,
+    run_contacts,
     run_issues,
     run_phones,
     runs,
@@ -79,20 +80,35 @@ def page_of_phones(connection: Connection, cut: Cut) -> Page:
 
 
 def page_of_changes(connection: Connection, run_id: str, cut: Cut) -> Page:
-    """What a run changed, in its order, found by a part of the login or the fields; `only` is an action."""
-    changes = run_changes.c
-    found = sa.select(changes.position).where(changes.run_id == run_id).order_by(changes.position)
-    every = sa.select(sa.func.count().label("total")).select_from(run_changes).where(changes.run_id == run_id)
+    """What a run changed, people before contacts, found by a part of login, name or fields; `only` is an action."""
+    changes = _changes_of(run_id).c
+    found = sa.select(changes.place).order_by(changes.place)
+    every = sa.select(sa.func.count().label("total")).select_from(changes.place.table)
     if cut.only:
         found, every = found.where(changes.action == cut.only), every.where(changes.action == cut.only)
     if cut.search:
-        found = found.where(_Holds(connection, cut.search)(changes.login, changes.fields))
-    positions, total = _keys(connection, found, cut, every)
-    columns = (changes.position, changes.action, changes.login, changes.row, changes.fields)
-    here = (changes.run_id == run_id) & changes.position.in_(positions)
-    rows = connection.read(sa.select(*columns).where(here).order_by(changes.position)).to_dicts()
-    phones = _phones_of(connection, run_id, [row["login"] for row in rows])
+        found = found.where(_Holds(connection, cut.search)(changes.login, changes.contact, changes.fields))
+    places, total = _keys(connection, found, cut, every)
+    rows = connection.read(sa.select(*changes).where(changes.place.in_(places)).order_by(changes.place)).to_dicts()
+    phones = _phones_of(connection, run_id, [row["login"] for row in rows if row["login"] is not None])
     return Page([{**row, "phones": phones.get(row["login"], [])} for row in rows], total)
+
+
+def _changes_of(run_id: str) -> sa.Subquery:
+    """A run's changes of people and, after them, of contacts; `place` is their order."""
+    people, contacts, absent = run_changes.c, run_contacts.c, sa.cast(sa.null(), sa.Text)
+    one = sa.select(
+        people.position.label("place"),
+        *(people.action, people.login, absent.label("contact"), people.row, people.fields),
+    ).where(people.run_id == run_id)
+    other = sa.select(
+        (contacts.position + _CONTACTS_FROM).label("place"),
+        *(contacts.action, absent.label("login"), contacts.contact, contacts.row, contacts.fields),
+    ).where(contacts.run_id == run_id)
+    return sa.union_all(one, other).subquery("changes")
+
+
+_CONTACTS_FROM: Final = 1_000_000_000
 
 
 def page_of_issues(connection: Connection, run_id: str, cut: Cut) -> Page:

@@ -7,9 +7,10 @@ import polars as pl
 import sqlalchemy as sa
 
 from tasks.output import SourceFacts
-from tasks.snapshot import DEVICE_SCHEMA, USER_SCHEMA, Snapshot, digest_of_frames
+from tasks.snapshot import CONTACTS_SCHEMA, DEVICE_SCHEMA, USER_SCHEMA, Snapshot, digest_of_frames
 from tasks.store.connection import Connection, Query
 from tasks.store.tables import (
+    contact_records,
     devices,
     extensions,
     import_records,
@@ -31,6 +32,7 @@ def read_snapshot(connection: Connection, profile: str) -> Snapshot:
     people = _users(connection, numbers)
     phones = connection.read(_devices_select()).select(DEVICE_SCHEMA.names())
     numbers = numbers.select("number", "user_id", "kind")
+    contacts = connection.read(_contacts_select()).select(CONTACTS_SCHEMA.names())
     resting = connection.read(sa.select(resting_extensions.c.number))
     names = tuple(sorted(connection.read(sa.select(roles.c.name))["name"].to_list()))
     last = last_applied_facts(connection, profile)
@@ -40,11 +42,12 @@ def read_snapshot(connection: Connection, profile: str) -> Snapshot:
         devices=phones,
         extensions=numbers,
         resting=resting,
+        contacts=contacts,
         roles=names,
         last=last,
         undone_digests=undone,
         mark=mark,
-        lineage=digest_of_frames((people, phones, numbers, resting), names, last, undone),
+        lineage=digest_of_frames((people, phones, numbers, resting, contacts), names, last, undone),
     )
 
 
@@ -148,6 +151,20 @@ def _phonebook_select() -> sa.Select[*tuple[Any, ...]]:
         phonebook.c.position,
         *(phonebook.c[field.column] for field in PHONEBOOK_FIELDS),
     ).where(phonebook.c.user_id.is_not(None))
+
+
+def _contacts_select() -> Query:
+    """The phonebook entries without a user."""
+    owned = phonebook.outerjoin(contact_records, contact_records.c.entry_id == phonebook.c.id)
+    return (
+        sa.select(
+            phonebook.c.id.label("entry_id"),
+            *(contact_records.c[name] for name in ("key", "profile", "adopted", "missing_since")),
+            *(phonebook.c[field.column] for field in PHONEBOOK_FIELDS),
+        )
+        .select_from(owned)
+        .where(phonebook.c.user_id.is_(None))
+    )
 
 
 def _devices_select() -> Query:

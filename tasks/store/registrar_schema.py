@@ -61,7 +61,7 @@ VIEWS: Final = {
 
 
 def create_registrar(connection: Connection) -> None:
-    """The tables and views of the registrar, empty, in the file that SQLite attaches; a migration makes PostgreSQL's."""
+    """The registrar's tables and views, empty, in the file that SQLite attaches; a migration makes PostgreSQL's."""
     tables = sa.MetaData()
     for table in TABLES.sorted_tables:
         placed = table.to_metadata(tables, schema=ATTACHED)

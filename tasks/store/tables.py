@@ -83,6 +83,18 @@ phonebook = sa.Table(
     sa.UniqueConstraint("user_id", "position"),
 )
 
+contact_records = sa.Table(
+    "contact_records",
+    METADATA,
+    sa.Column("entry_id", sa.Integer, sa.ForeignKey("phonebook.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("profile", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("adopted", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("missing_since", sa.Text),
+    sa.UniqueConstraint("profile", "key"),
+)
+"""Whose the phonebook entries without a user are, and by which key their profile knows them again."""
+
 roles = sa.Table(
     "roles",
     METADATA,
@@ -166,6 +178,20 @@ run_changes = sa.Table(
     sa.Column("fields", sa.Text, nullable=False),
 )
 """`fields` is JSON of field to [before, after]; secrets are masked there and stand, sealed, in `run_secrets`."""
+
+run_contacts = sa.Table(
+    "run_contacts",
+    METADATA,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("contact", sa.Text, nullable=False),
+    sa.Column("entry_id", sa.Integer),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("row", sa.Integer),
+    sa.Column("fields", sa.Text, nullable=False),
+)
+"""What a run did to contacts; `contact` is the display name; `entry_id` is null for one that the run made."""
 
 run_secrets = sa.Table(
     "run_secrets",

@@ -8,12 +8,14 @@ import sqlalchemy as sa
 
 from tasks.store.connection import Connection, Query
 from tasks.store.tables import (
+    contact_records,
     devices,
     extensions,
     import_records,
     phonebook,
     roles,
     run_changes,
+    run_contacts,
     run_issues,
     run_phones,
     runs,
@@ -52,6 +54,28 @@ def list_users(connection: Connection) -> list[dict[str, Any]]:
         person["devices"] = [{key: row[key] for key in ("kind", "mac", "ip", "name")} for row in owned.get(user_id, [])]
         found.append({**person, "profile": profile, "adopted": bool(adopted)})
     return found
+
+
+def list_contacts(connection: Connection) -> list[dict[str, Any]]:
+    """Every contact as `contacts --json` prints it, by name."""
+    record = contact_records.c
+    select = (
+        sa.select(
+            *(phonebook.c[name] for name in (*_ENTRY, "labels")), record.profile, record.adopted, record.missing_since
+        )
+        .select_from(phonebook.outerjoin(contact_records, record.entry_id == phonebook.c.id))
+        .where(phonebook.c.user_id.is_(None))
+        .order_by(phonebook.c.display_name, phonebook.c.phone, phonebook.c.id)
+    )
+    return [
+        {
+            **_entry(row, None),
+            "profile": row["profile"],
+            "adopted": bool(row["adopted"]),
+            "enabled": row["missing_since"] is None,
+        }
+        for row in connection.read(select).to_dicts()
+    ]
 
 
 def list_phones(connection: Connection) -> list[dict[str, Any]]:
@@ -104,6 +128,11 @@ def show_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
         .where(run_issues.c.run_id == run_id)
         .order_by(run_issues.c.position)
     )
+    contacts = sa.select(*(run_contacts.c[name] for name in ("run_id", "action", "contact", "row", "fields")))
+    further = connection.read(contacts.where(run_contacts.c.run_id == run_id).order_by(run_contacts.c.position))
+    story += [
+        {**row, "login": None, "fields": json.loads(row["fields"]), "phones": list[Any]()} for row in further.to_dicts()
+    ]
     return {**_run(found.to_dicts()[0]), "changes": story, "issues": issues.to_dicts()}
 
 

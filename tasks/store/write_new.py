@@ -19,7 +19,7 @@ def create_people(connection: Connection, people: pl.DataFrame, run_id: str) -> 
 
     Shape: `people` as `write_people` takes them, creates only.
     """
-    new = people.with_columns(user_id=_new_ids(connection, people.height))
+    new = people.with_columns(user_id=new_ids(connection, users, people.height))
     connection.append(users, new.select(pl.col("user_id").alias("id"), *_USER_COLUMNS))
     numbered = new.filter(pl.col("number").is_not_null())
     connection.append(
@@ -45,14 +45,14 @@ def entries_of(people: pl.DataFrame, prefix: str) -> pl.DataFrame:
     )
 
 
-def _new_ids(connection: Connection, count: int) -> pl.Series:
-    """Ids that nobody has. SQLite goes on from the highest one, which the write lock keeps from moving."""
+def new_ids(connection: Connection, table: sa.Table, count: int) -> pl.Series:
+    """Ids that nothing in the table has. SQLite goes on from the highest, which the write lock keeps from moving."""
     if connection.kind == "sqlite":
-        highest = connection.read(sa.select(sa.func.coalesce(sa.func.max(users.c.id), 0).label("id")))["id"][0]
-        return pl.int_range(highest + 1, highest + 1 + count, dtype=pl.Int64, eager=True).alias("user_id")
-    sequence: Any = sa.func.pg_get_serial_sequence("users", "id")
+        highest = connection.read(sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0).label("id")))["id"][0]
+        return pl.int_range(highest + 1, highest + 1 + count, dtype=pl.Int64, eager=True).alias("id")
+    sequence: Any = sa.func.pg_get_serial_sequence(table.name, "id")
     drawn = sa.func.nextval(sequence, type_=sa.BigInteger).label("id")
-    return connection.read(sa.select(drawn).select_from(sa.func.generate_series(1, count)))["id"].alias("user_id")
+    return connection.read(sa.select(drawn).select_from(sa.func.generate_series(1, count)))["id"]
 
 
 def _own(connection: Connection, new: pl.DataFrame) -> None:
