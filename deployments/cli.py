@@ -160,6 +160,20 @@ def reveal(login: str) -> None:
     reveal_login(login, Settings())
 
 
+@rollcall.group()
+def key() -> None:
+    """The key under which secrets lie."""
+
+
+@key.command("rotate")
+@told
+def rotate_key() -> None:
+    """Put a new key in force: everything is sealed anew, then the old key is forgotten."""
+    from deployments.keys import rotate
+
+    rotate(Settings())
+
+
 @rollcall.command()
 @click.argument("run")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write them to a file, mode 0600, with secrets.")

@@ -48,7 +48,7 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
     """
     run, store = applying.run, applying.store
     with store.open() as connection:
-        connection.lock_for_writing()
+        store.lock_for_writing(connection)
         done = find_run(connection, run.id)
         if done is not None:
             return _outcome(plan, run, str(done["status"]), str(done["finished"]))

@@ -37,8 +37,8 @@ def open_keyring(settings: Settings, *, may_create: bool) -> Keyring:
     return _ring(_lines(path), str(path))
 
 
-def rotate_key_file(settings: Settings) -> Keyring:
-    """A new current key in the key file, the former ones kept after it; what they sealed is sealed again by its owner.
+def add_key(settings: Settings) -> Keyring:
+    """A new key before the others in the key file; what they sealed is sealed anew by `tasks.store.rotate_key`.
 
     Raises: WrongUseError when the key comes from ROLLCALL_KEY, which only its owner can change.
     """
@@ -48,9 +48,20 @@ def rotate_key_file(settings: Settings) -> Keyring:
             f"the key comes from ROLLCALL_KEY: {_HOW_TO_MAKE}, put it there before the present one and a comma",
         )
     open_keyring(settings, may_create=False)
-    path = settings.key_file or settings.home / "key"
+    path = _path(settings)
     _replace(path, [_new_key(), *_lines(path)])
     return open_keyring(settings, may_create=False)
+
+
+def forget_older_keys(settings: Settings) -> None:
+    """Leaves only the first key in the key file; ROLLCALL_KEY is its owner's."""
+    if settings.key is None:
+        path = _path(settings)
+        _replace(path, [line for line in _lines(path) if line.strip()][:1])
+
+
+def _path(settings: Settings) -> Path:
+    return settings.key_file or settings.home / "key"
 
 
 def _ring(texts: Iterable[str], origin: str) -> Keyring:
@@ -115,6 +126,12 @@ def _create(path: Path) -> None:
 
 def _replace(path: Path, lines: list[str]) -> None:
     _draft(path, lines).replace(path)
+    # The name must not be lost when the power fails: values may lie under the new key a moment later.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _draft(path: Path, lines: list[str]) -> Path:

@@ -60,6 +60,17 @@ class Keyring:
         """
         return Keyring(self._key(bytes.fromhex(key_id)).secret)
 
+    def led_by(self, key_check: str) -> "Keyring":
+        """The ring on which the key that made this check is the current one: the database says which key is in force.
+
+        Raises: SealError when no key of the ring made it.
+        """
+        for key in self._keys.values():
+            if hmac.compare_digest(key.check(), key_check):
+                others = [other.secret for other in self._keys.values() if other is not key]
+                return Keyring(key.secret, others)
+        raise SealError("key-wrong", "no key of the ring is the one that this database was sealed with")
+
     def cache_facts(self) -> Mapping[str, object]:
         """What a cache key covers of a keyring that a step is given: which key it seals and fingerprints with."""
         return {"key": self.key_id}

@@ -97,6 +97,7 @@ def keep_upload(store: Store, content: BinaryIO, name: str, now: datetime, limit
             connection.commit()
             size_bytes, pieces = _write_pieces(connection, upload, content, limits)
             facts = {"size_bytes": size_bytes, "pieces": pieces}
+            store.check_key(connection)
             connection.execute(sa.update(uploads).where(uploads.c.id == upload.id).values(**facts))
             connection.commit()
     except BaseException:

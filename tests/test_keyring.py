@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from tasks.errors import WrongUseError
-from tasks.key_file import open_keyring, rotate_key_file
+from tasks.key_file import add_key, open_keyring
 from tasks.keyring import Keyring, SealError
 from tasks.settings import Settings
 
@@ -149,7 +149,7 @@ def test_an_unknown_key_is_named_by_its_id() -> None:
 def test_a_rotated_key_file_keeps_the_former_keys(tmp_path: Path) -> None:
     before = open_keyring(settings(tmp_path), may_create=True)
 
-    after = rotate_key_file(settings(tmp_path))
+    after = add_key(settings(tmp_path))
 
     assert after.key_id != before.key_id
     assert after.older_key_ids == (before.key_id,)
@@ -160,7 +160,7 @@ def test_a_rotated_key_file_keeps_the_former_keys(tmp_path: Path) -> None:
 
 def test_a_key_of_the_environment_is_rotated_by_its_owner(tmp_path: Path) -> None:
     with pytest.raises(WrongUseError, match="comes from ROLLCALL_KEY"):
-        rotate_key_file(settings(tmp_path, key=SecretStr(KEY.hex())))
+        add_key(settings(tmp_path, key=SecretStr(KEY.hex())))
 
 
 def test_equal_pins_do_not_look_equal() -> None:

@@ -26,7 +26,7 @@ def rotate_sip_secret(store: Store, phone: str, run: Run, finished: str) -> str:
     Raises: WrongUseError when there is no such phone.
     """
     with store.open() as connection:
-        connection.lock_for_writing()
+        store.lock_for_writing(connection)
         device = _find(connection, phone)
         secret = secrets.token_urlsafe(SIP_SECRET_BYTES)
         sealed = store.keyring.seal(secret, table="devices", row=device["sip_user"], column="sip_secret")

@@ -43,6 +43,25 @@ class Store:
             connection.mark = mark
             yield connection
 
+    def lock_for_writing(self, connection: Connection) -> None:
+        """Waits until the connection is the only writer, of a phone system that is still under this key.
+
+        Raises: StoreBusyError when another writer holds it for longer than a minute; WrongUseError after a rotation.
+        """
+        connection.lock_for_writing()
+        self.check_key(connection)
+
+    def check_key(self, connection: Connection) -> None:
+        """Refuses to go on with a key that was given up meanwhile: what it seals, nobody could open.
+
+        Raises: WrongUseError after a rotation.
+        """
+        if connection.read(_KEY_CHECK)["value"].to_list() != [self.keyring.key_check()]:
+            raise WrongUseError(
+                "key-rotated",
+                "The encryption key was changed since this process started. Nothing was written: start it again.",
+            )
+
 
 def open_store(settings: Settings) -> Store:
     """The phone system of this installation, migrated; its key is made on first use and checked ever after.
@@ -68,5 +87,7 @@ def open_store(settings: Settings) -> Store:
                 "The encryption key is not the one that sealed this phone system's secrets. "
                 "Put the right one into ROLLCALL_KEY, ROLLCALL_KEY_FILE or the file `key` in ROLLCALL_HOME.",
             )
+        else:
+            keyring = keyring.led_by(str(found["value"][0]))
         prepare_registrar(connection, keyring, settings.sip_realm)
     return Store(url, keyring, registrar, settings.sip_realm, Watch(url))
