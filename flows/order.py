@@ -10,7 +10,7 @@ import polars as pl
 from tasks.apply import Applying, apply
 from tasks.decode import decode
 from tasks.errors import SourceError, StaleError
-from tasks.failed_rows import failed_rows_csv
+from tasks.failed_rows import failed_rows_csv, without_secrets
 from tasks.fetch import FetchRequest, fetch, fetch_with_retries
 from tasks.output import Source, Table
 from tasks.parse import parse
@@ -129,7 +129,8 @@ def run_import(job: Job, call: Calling) -> Report:
         plan = make_plan(intake.records, job, call)
         files = _files(intake, plan, job.profile)
         try:
-            outcome = call(apply)(plan, Applying(job.run, job.store, job.clock, files))
+            keeps = job.profile.secrets == "sealed"
+            outcome = call(apply)(plan, Applying(job.run, job.store, job.clock, files, keeps))
         except StaleError:
             if attempt == ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM:
                 raise
@@ -139,11 +140,12 @@ def run_import(job: Job, call: Calling) -> Report:
 
 
 def _files(intake: Intake, plan: Plan, profile: Profile) -> RunFiles:
-    """What the run keeps: its rejected rows, and the source where it is needed again."""
+    """What the run keeps: its rejected rows, and the source where it is needed again and may hold secrets."""
     errors = plan.issues.filter(pl.col("severity") == "error", pl.col("row").is_not_null())
-    facts = intake.source.facts
+    facts, keeps = intake.source.facts, profile.secrets == "sealed"
+    table = intake.table if keeps else without_secrets(intake.table, profile)
     return RunFiles(
-        source=intake.source.data,
-        failed=None if errors.is_empty() else failed_rows_csv(intake.table, plan.issues, profile),
+        source=intake.source.data if keeps else None,
+        failed=None if errors.is_empty() else failed_rows_csv(table, plan.issues, profile),
         versioned=bool(facts.etag or facts.last_modified),
     )

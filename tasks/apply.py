@@ -33,12 +33,16 @@ PIN_DIGITS: Final = 6
 
 @dataclass(frozen=True, repr=False)
 class Applying:
-    """What apply needs besides the plan: whose run it is, where, at what time, and the files that the run keeps."""
+    """What apply needs besides the plan: whose run it is, where, at what time, and the files that the run keeps.
+
+    `keeps_secrets`: whether values are sealed, or only their fingerprints are kept (decision 30).
+    """
 
     run: Run
     store: Store
     clock: Callable[[], str]
     files: RunFiles = field(default_factory=RunFiles)
+    keeps_secrets: bool = True
 
 
 def apply_plan(plan: Plan, applying: Applying) -> Outcome:
@@ -58,9 +62,11 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
             raise StaleError("plan-stale", "The phone system has changed since the plan was made. Make the plan again.")
         write_run(connection, run, plan, status=status, finished=now)
         if status == "applied":
-            write_people(connection, _people(plan, store.keyring, now), run.id, now)
+            people = _people(plan, store.keyring, now, keeps_secrets=applying.keeps_secrets)
+            write_people(connection, people, run.id, now)
             write_contacts(connection, plan.contacts, run.id, now)
-            write_phones(connection, plan, store.keyring, run.id)
+            phones = plan if applying.keeps_secrets else _without_web_passwords(plan)
+            write_phones(connection, phones, store.keyring, run.id)
             write_accounts(connection, store.keyring, store.realm)
             mark_undone(connection, run)
         keep_files(connection, run, replace(applying.files, held=status == "held"), store.keyring, now)
@@ -75,13 +81,19 @@ def _has_moved(plan: Plan, store: Store, connection: Connection) -> bool:
     return read_snapshot(connection, plan.profile).lineage != plan.state
 
 
-def _people(plan: Plan, keyring: Keyring, now: str) -> pl.DataFrame:
+def _without_web_passwords(plan: Plan) -> Plan:
+    """The plan without the values that it would seal; their fingerprints stay."""
+    absent = pl.lit(None, dtype=pl.String).alias("web_password")
+    return replace(plan, phones=plan.phones.with_columns(absent)) if plan.phones.height else plan
+
+
+def _people(plan: Plan, keyring: Keyring, now: str, *, keeps_secrets: bool) -> pl.DataFrame:
     """The changes as `write_people` takes them: secrets sealed, random pins drawn."""
     changes = plan.changes.filter(pl.col("action") != "conflict")
     missing = {name: dtype for name, dtype in _OPTIONAL.items() if name not in changes.columns}
     changes = changes.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in missing.items())
     action = pl.col("action")
-    return _sealed(changes, keyring).with_columns(
+    return _sealed(changes, keyring, keeps_secrets=keeps_secrets).with_columns(
         disown=pl.col("disown").fill_null(False) | (action == "release"),
         enabled=pl.when(action == "disable")
         .then(False)
@@ -112,15 +124,19 @@ _OPTIONAL: Final[dict[str, type[pl.DataType]]] = {
 }
 
 
-def _sealed(changes: pl.DataFrame, keyring: Keyring) -> pl.DataFrame:
-    """Plain secrets become sealed ones; an undo brings them sealed already. A new user without a pin gets one."""
+def _sealed(changes: pl.DataFrame, keyring: Keyring, *, keeps_secrets: bool) -> pl.DataFrame:
+    """Plain secrets become sealed ones; an undo brings them sealed already. A new user without a pin gets one.
+
+    Where secrets are not kept, the place of a changed one is emptied, and no pin is drawn: nobody could ever read it.
+    """
     changed = {field: pl.col(f"{field}_changed").fill_null(False) for field in SECRET_FIELDS}
     if changes.schema["password"] == pl.Binary:
         return changes.with_columns(expression.alias(f"{field}_changed") for field, expression in changed.items())
     given = changes.select(**{field: pl.when(condition).then(field) for field, condition in changed.items()})
-    plain = given.with_columns(pin=_with_drawn_pins(given["pin"], changes["action"] == "create"))
+    plain = given.with_columns(pin=_with_drawn_pins(given["pin"], (changes["action"] == "create") & keeps_secrets))
+    kept = plain if keeps_secrets else plain.clear(plain.height)
     return changes.with_columns(
-        *(keyring.seal_series(plain[field], changes["login"], table="users", column=field) for field in SECRET_FIELDS),
+        *(keyring.seal_series(kept[field], changes["login"], table="users", column=field) for field in SECRET_FIELDS),
         *(plain[field].is_not_null().alias(f"{field}_changed") for field in SECRET_FIELDS),
         # The fingerprint of what was imported last moves only when something was imported.
         *(

@@ -7,13 +7,15 @@ it: a padded one would get in by itself. Only the message is ours, and only it i
 import csv
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Final
 
 import polars as pl
 
 from tasks.issue import CATALOGUE
+from tasks.mapping import mapping_of
+from tasks.names import Names
 from tasks.output import ROW, SourceFacts, Table
 from tasks.profile import Profile
 from tasks.user import MASK
@@ -63,6 +65,14 @@ def failed_rows_csv(table: Table, issues: pl.DataFrame, profile: Profile) -> byt
     text = "".join(f"{line}{facts.line_end}" for _, line in sorted(lines))
     encoding = "utf-8" if profile.encoding == "auto" else profile.encoding
     return text.encode(encoding, "replace")
+
+
+def without_secrets(table: Table, profile: Profile) -> Table:
+    """The rows with the cells that flow into a secret emptied, and malformed lines, whose cells have shifted, whole."""
+    secret = mapping_of(profile).secret_names(Names(table.facts.header))
+    emptied = [pl.lit("").alias(name) for name in table.facts.header if name in secret]
+    malformed = table.malformed.with_columns(raw=pl.lit(""))
+    return replace(table, frame=table.frame.with_columns(emptied), malformed=malformed)
 
 
 def _errors_by_row(issues: pl.DataFrame) -> dict[int, tuple[str, str]]:

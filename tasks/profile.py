@@ -102,6 +102,11 @@ class Profile(BaseModel):
     remove_after_days: Annotated[
         int, Field(ge=1, description="for disable_then_remove, counted from going missing")
     ] = 30
+    secrets: Literal["sealed", "fingerprint"] = Field(
+        default="sealed",
+        description="what is kept of passwords, pins and phonepass: the value, sealed, for reveal, provisioning and "
+        "undo; or only what tells whether it changes (what lies sealed already stays until then)",
+    )
     contact_key: str = Field(
         default="",
         description="the variable by which a contact without a user is known again; display name and phone otherwise",

@@ -109,7 +109,7 @@ def _with_former_values(row: dict[str, Any], phone: dict[str, Any], device: dict
     back: dict[str, list[Any]] = {}
     for name, (before, after) in fields.items():
         if name == "web_password":
-            row["web_password_sealed"] = phone["web_password"]
+            row |= {"web_password_sealed": phone["web_password"], "password_changed": True}
             row["web_password_fingerprint"] = phone["web_password_fingerprint"]
             back[name] = ["•••", "•••"]
         elif device[name] == after:
