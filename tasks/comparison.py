@@ -43,10 +43,16 @@ def compare_rows(mine: pl.DataFrame, settled: Settled, profile: str) -> tuple[pl
         .otherwise(pl.col("action"))
     )
     changed = rows.with_columns(action=action).filter(pl.col("action") != "unchanged")
-    both = _both_sides(changed, profile)
-    fields = fields_json(changed, {name: (condition, *both[name]) for name, condition in differs.items()})
-    secrets = {f"{field}_changed": differs[field] for field in SECRET_FIELDS}
-    return changed.with_columns(fields=fields, **secrets), rows.height - changed.height
+    # New people have nothing before; apart from the others their JSON costs a fraction.
+    parts = [changed.filter(pl.col("action") != "create"), changed.filter(pl.col("action") == "create")]
+    changed = pl.concat([_with_fields(part, differs, profile) for part in parts])
+    return changed, rows.height - changed.height
+
+
+def _with_fields(rows: pl.DataFrame, differs: dict[str, pl.Expr], profile: str) -> pl.DataFrame:
+    both = _both_sides(rows, profile)
+    fields = fields_json(rows, {name: (condition, *both[name]) for name, condition in differs.items()})
+    return rows.with_columns(fields=fields, **{f"{field}_changed": differs[field] for field in SECRET_FIELDS})
 
 
 def back_again() -> pl.Expr:
@@ -82,16 +88,14 @@ def _defaults(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _differences(rows: pl.DataFrame, profile: str) -> dict[str, pl.Expr]:
     """For each field: whether it changes."""
-    creates = pl.col("action") == "create"
+    creates, removed = pl.col("action") == "create", _removed_entries(rows)
     changed: dict[str, pl.Expr] = {}
     for name in text_fields(rows.columns):
         wanted, was = pl.col(name), pl.col(f"{name}{WAS}").fill_null(_DEFAULTS.get(name, ""))
         differs = (wanted.str.to_lowercase() != was.str.to_lowercase()) if name == "roles" else (wanted != was)
-        changed[name] = (
-            pl.when(_entry_removed(rows, name))
-            .then(was != "")
-            .otherwise((wanted.is_not_null() & differs).fill_null(False))
-        )
+        differs = (wanted.is_not_null() & differs).fill_null(False)
+        gone = removed.get(name.rpartition(".")[0])
+        changed[name] = differs if gone is None else pl.when(gone).then(was != "").otherwise(differs)
     changed["extension"] = pl.col("number").ne_missing(pl.col(f"extension{WAS}"))
     changed["extension_automatic"] = ~creates & pl.col("automatic").ne_missing(pl.col(f"automatic{WAS}"))
     for field in SECRET_FIELDS:
@@ -107,14 +111,13 @@ def _differences(rows: pl.DataFrame, profile: str) -> dict[str, pl.Expr]:
 
 def _both_sides(rows: pl.DataFrame, profile: str) -> dict[str, tuple[pl.Expr, pl.Expr]]:
     """For each field: its existing and its wanted value as JSON."""
-    creates = pl.col("action") == "create"
-    null = pl.lit("null")
+    null, removed = pl.lit("null"), _removed_entries(rows)
+    are_new = rows["action"].is_in(["create"]).all()
     both: dict[str, tuple[pl.Expr, pl.Expr]] = {}
     for name in text_fields(rows.columns):
-        both[name] = (
-            pl.when(creates).then(null).otherwise(_as_json(rows, name, f"{name}{WAS}")),
-            pl.when(_entry_removed(rows, name)).then(null).otherwise(_as_json(rows, name, name)),
-        )
+        was = null if are_new else _as_json(rows, name, f"{name}{WAS}")
+        wanted, gone = _as_json(rows, name, name), removed.get(name.rpartition(".")[0])
+        both[name] = was, wanted if gone is None else pl.when(gone).then(null).otherwise(wanted)
     both["extension"] = json_text(rows, f"extension{WAS}"), json_text(rows, "number")
     both["extension_automatic"] = json_flag(pl.col(f"automatic{WAS}")), json_flag(pl.col("automatic"))
     for field in SECRET_FIELDS:
@@ -127,12 +130,14 @@ def _both_sides(rows: pl.DataFrame, profile: str) -> dict[str, tuple[pl.Expr, pl
     return both
 
 
-def _entry_removed(rows: pl.DataFrame, name: str) -> pl.Expr:
-    """Whether the field goes because its phonebook entry goes."""
-    prefix = name.rpartition(".")[0]
-    if prefix not in rows.columns:
-        return pl.lit(False)
-    return (~pl.col(prefix).fill_null(True)) & pl.col(f"{prefix}{WAS}").fill_null(False)
+def _removed_entries(rows: pl.DataFrame) -> dict[str, pl.Expr]:
+    """The phonebook entries that somebody loses: by prefix, whether a row does."""
+    removed = {
+        prefix: ~pl.col(prefix).fill_null(True) & pl.col(f"{prefix}{WAS}").fill_null(False)
+        for prefix in phonebook_prefixes(rows.columns)
+    }
+    found = rows.select(condition.any().alias(prefix) for prefix, condition in removed.items())
+    return {prefix: condition for prefix, condition in removed.items() if found[prefix].any()}
 
 
 def _as_json(rows: pl.DataFrame, field: str, column: str) -> pl.Expr:

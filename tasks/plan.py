@@ -166,13 +166,22 @@ def text_fields(columns: list[str]) -> list[str]:
 
 def fields_json(frame: pl.DataFrame, changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]]) -> pl.Series:
     """JSON of the changed fields, built as columns: field name to (condition, JSON of existing, JSON of wanted)."""
-    if not changed:
+    conditions = {name: condition.fill_null(False) for name, (condition, _, _) in changed.items()}
+    some = frame.select(condition.any().alias(name) for name, condition in conditions.items())
+    present = [name for name in changed if some[name].any()]
+    if not present:
         return pl.repeat("{}", frame.height, dtype=pl.String, eager=True).alias("fields")
-    pieces = [
-        pl.when(condition).then(pl.concat_str(pl.lit(f'"{name}":['), existing, pl.lit(","), wanted, pl.lit("]")))
-        for name, (condition, existing, wanted) in changed.items()
-    ]
-    body = pl.concat_str(pieces, separator=",", ignore_nulls=True)
+    every = frame.select(conditions[name].all().alias(name) for name in present)
+    # One flat concatenation where it can be: each nested one, and each choice, costs a copy of its text.
+    parts: list[pl.Expr] = []
+    for name in present:
+        _, existing, wanted = changed[name]
+        piece = [pl.lit(f',"{name}":['), existing, pl.lit(","), wanted, pl.lit("]")]
+        parts += piece if every[name].all() else [pl.when(conditions[name]).then(pl.concat_str(piece))]
+    if every[present[0]].all():
+        parts[0] = pl.lit(f'{{"{present[0]}":[')
+        return frame.select(fields=pl.concat_str([*parts, pl.lit("}")], ignore_nulls=True))["fields"]
+    body = pl.concat_str(parts, ignore_nulls=True).str.strip_prefix(",")
     return frame.select(fields=pl.concat_str(pl.lit("{"), body, pl.lit("}")))["fields"]
 
 
@@ -183,7 +192,9 @@ def json_text(frame: pl.DataFrame, name: str) -> pl.Expr:
     if special:
         encoded = pl.struct(column.alias("x")).struct.json_encode()
         return encoded.str.slice(5, encoded.str.len_chars() - 6)
-    return pl.when(column.is_null()).then(pl.lit("null")).otherwise(pl.concat_str(pl.lit('"'), column, pl.lit('"')))
+    quoted = pl.concat_str(pl.lit('"'), column, pl.lit('"'), ignore_nulls=True)
+    has_nulls = frame[name].null_count() > 0
+    return pl.when(column.is_null()).then(pl.lit("null")).otherwise(quoted) if has_nulls else quoted
 
 
 def json_list(name: str) -> pl.Expr:

@@ -1,0 +1,95 @@
+"""The checksum approves exactly what was seen: same plan, same checksum; any change, another."""
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from tasks.brakes import plan_checksum
+from tasks.keyring import Keyring
+from tasks.output import SourceFacts
+from tasks.plan import PHONE_CHANGES_SCHEMA, Plan, fields_json, json_text
+
+RING = Keyring(b"k" * 32)
+CHANGES = pl.DataFrame(
+    {
+        "action": ["update", "create"],
+        "login": ["anna", "bert"],
+        "user_id": [7, None],
+        "fields": ['{"email":["a@b",null]}', '{"display_name":[null,"Bert"]}'],
+        "password_fingerprint": ["aa", None],
+        "pin_fingerprint": [None, "bb"],
+        "number": ["101", "102"],
+        "automatic": [False, True],
+    }
+)
+PHONES = pl.DataFrame(
+    [{"action": "assign", "login": "anna", "kind": "ip_phone", "mac": "000413a3016f", "fields": "{}"}],
+    schema=PHONE_CHANGES_SCHEMA,
+)
+PLAN = Plan(profile="users", mode="sync", changes=CHANGES, phones=PHONES, facts=SourceFacts(digest="d1"))
+SEEN = plan_checksum(PLAN, RING)
+
+
+def test_the_order_in_which_a_database_gives_the_rows_changes_nothing() -> None:
+    assert plan_checksum(replace(PLAN, changes=CHANGES.reverse()), RING) == SEEN
+
+
+def test_another_key_makes_another_checksum() -> None:
+    assert plan_checksum(PLAN, Keyring(b"l" * 32)) != SEEN
+
+
+@pytest.mark.parametrize("column", CHANGES.columns)
+def test_any_other_value_of_a_person_is_another_plan(column: str) -> None:
+    for row in range(CHANGES.height):
+        present = CHANGES[column][row]
+        other = not present if column == "automatic" else f"{present or ''}x" if column != "user_id" else 99
+        altered = CHANGES[column].scatter([row], [other])
+        assert plan_checksum(replace(PLAN, changes=CHANGES.with_columns(altered)), RING) != SEEN
+
+
+@pytest.mark.parametrize("column", ["action", "login", "kind", "mac", "before", "fields"])
+def test_any_other_value_of_a_phone_is_another_plan(column: str) -> None:
+    altered = PHONES[column].scatter([0], ["other"])
+    assert plan_checksum(replace(PLAN, phones=PHONES.with_columns(altered)), RING) != SEEN
+
+
+def test_a_value_that_is_missing_is_not_an_empty_one() -> None:
+    emptied = CHANGES.with_columns(pl.col("password_fingerprint").fill_null(""))
+    assert plan_checksum(replace(PLAN, changes=emptied), RING) != SEEN
+
+
+def test_text_that_moves_to_the_next_column_is_another_plan() -> None:
+    moved = CHANGES.with_columns(login=pl.col("login") + "7", user_id=pl.lit(None, dtype=pl.Int64))
+    assert plan_checksum(replace(PLAN, changes=moved), RING) != SEEN
+
+
+def test_another_file_profile_or_mode_is_another_plan() -> None:
+    for altered in (
+        replace(PLAN, facts=SourceFacts(digest="d2")),
+        replace(PLAN, profile="others"),
+        replace(PLAN, mode="upsert"),
+    ):
+        assert plan_checksum(altered, RING) != SEEN
+
+
+def test_changed_fields_are_json_in_their_order_whoever_has_them() -> None:
+    frame = pl.DataFrame({"a": ["1", "2", "3"], "b": ["x", 'q"', None], "was": [None, "y", "z"]})
+    has_b, has_was = pl.col("b").is_not_null(), pl.col("was") != "z"
+    changed = {
+        "none": (pl.lit(False), pl.lit("1"), pl.lit("2")),
+        "b": (has_b, json_text(frame, "was"), json_text(frame, "b")),
+        "a": (pl.lit(True), pl.lit("null"), json_text(frame, "a")),
+        "unknown": (has_was, pl.lit("1"), pl.lit("2")),
+    }
+    assert fields_json(frame, changed).to_list() == [
+        '{"b":[null,"x"],"a":[null,"1"]}',
+        '{"b":["y","q\\""],"a":[null,"2"],"unknown":[1,2]}',
+        '{"a":[null,"3"]}',
+    ]
+    assert fields_json(frame, {"a": changed["a"]}).to_list() == [
+        '{"a":[null,"1"]}',
+        '{"a":[null,"2"]}',
+        '{"a":[null,"3"]}',
+    ]
+    assert fields_json(frame, {"none": changed["none"]}).to_list() == ["{}"] * 3
