@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -107,12 +106,11 @@ class Installation:
 
     def brings_in(self, records: Records) -> dict[str, int]:
         """Reconcile and apply, as an import does."""
-        run = new_run(self.profile)
         job = Job(
             profile=self.profile,
             request=FetchRequest(profile=self.profile, file=None),
             store=self.store,
-            run=replace(run, id=f"{run.id}-{time.monotonic_ns()}"),
+            run=new_run(self.profile),
             clock=now,
         )
         plan = make_plan(records, job, as_function)

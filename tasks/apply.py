@@ -6,7 +6,9 @@ written in the same transaction, so that a retry after a lost answer finds its o
 
 import secrets
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -60,12 +62,16 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
         now = applying.clock()
         if status == "applied" and _has_moved(plan, store, connection):
             raise StaleError("plan-stale", "The phone system has changed since the plan was made. Make the plan again.")
-        write_run(connection, run, plan, status=status, finished=now)
-        if status == "applied":
-            people = _people(plan, store.keyring, now, keeps_secrets=applying.keeps_secrets)
-            write_people(connection, people, run.id, now)
+        keeps_secrets = applying.keeps_secrets
+        with ThreadPoolExecutor(1) as beside:
+            # Sealing takes one core and writing the history the other.
+            sealing = partial(_people, plan, store.keyring, now, keeps_secrets=keeps_secrets)
+            people = beside.submit(sealing) if status == "applied" else None
+            write_run(connection, run, plan, status=status, finished=now)
+        if people is not None:
+            write_people(connection, people.result(), run.id, now)
             write_contacts(connection, plan.contacts, run.id, now)
-            phones = plan if applying.keeps_secrets else _without_web_passwords(plan)
+            phones = plan if keeps_secrets else _without_web_passwords(plan)
             write_phones(connection, phones, store.keyring, run.id)
             write_accounts(connection, store.keyring, store.realm)
             mark_undone(connection, run)

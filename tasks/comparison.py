@@ -10,6 +10,7 @@ from typing import Final
 import polars as pl
 
 from tasks.extensions import Settled
+from tasks.login import without
 from tasks.plan import (
     WAS,
     fields_json,
@@ -30,7 +31,7 @@ def compare_rows(mine: pl.DataFrame, settled: Settled, profile: str) -> tuple[pl
 
     Shape: `mine` has the wanted fields and the existing ones (`FIELD#was`); rows whose number was refused are left out.
     """
-    rows = mine.join(settled.rejected, on="login", how="anti", maintain_order="left")
+    rows = without(mine, settled.rejected)
     rows = rows.join(settled.numbers, on="login", how="left", maintain_order="left")
     rows = _defaults(rows)
     differs = _differences(rows, profile)

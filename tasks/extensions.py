@@ -11,7 +11,8 @@ from typing import Final
 
 import polars as pl
 
-from tasks.issue import issues_of_rows
+from tasks.issue import issues_of_rows, no_issues
+from tasks.login import without
 from tasks.output import ROW
 from tasks.snapshot import Snapshot
 from tasks.user import EMERGENCY_NUMBERS
@@ -44,7 +45,7 @@ def settle_extensions(wanted: pl.DataFrame, removed: pl.DataFrame, snapshot: Sna
     holders = _holders(snapshot, removed)
     rejected = wanted.select("login").clear()
     while True:
-        active = wanted.join(rejected, on="login", how="anti", maintain_order="left")
+        active = without(wanted, rejected)
         blocked, displaced = _contested(active, holders, rejected, own)
         if blocked.is_empty():
             break
@@ -63,7 +64,7 @@ def claimed() -> pl.Expr:
 def _holders(snapshot: Snapshot, removed: pl.DataFrame) -> pl.DataFrame:
     people = snapshot.users.select("user_id", "login", "automatic", "profile")
     holders = snapshot.extensions.join(people, on="user_id", how="left")
-    return holders.join(removed, on="login", how="anti").rename({"number": "extension", "login": "holder"})
+    return without(holders, removed).rename({"number": "extension", "login": "holder"})
 
 
 def _contested(
@@ -92,6 +93,8 @@ def _contested(
 
 
 def _taken_issues(taken: pl.DataFrame, holders: pl.DataFrame) -> pl.DataFrame:
+    if taken.is_empty():
+        return no_issues()
     named = taken.join(holders.select("extension", "holder"), on="extension", how="left", maintain_order="left")
     message = pl.format(
         "{}: “{}” belongs to {}; use another extension, or free this one first",
@@ -104,6 +107,8 @@ def _taken_issues(taken: pl.DataFrame, holders: pl.DataFrame) -> pl.DataFrame:
 
 
 def _moved_issues(active: pl.DataFrame, displaced: pl.DataFrame) -> pl.DataFrame:
+    if displaced.is_empty():
+        return no_issues()
     moved = displaced.rename({"login": "holder", "claimant": "login"}).join(
         active.select("login", "#line", "column"), on="login", how="left"
     )
@@ -142,6 +147,8 @@ def _from_pool(
 
 def next_free_numbers(count: int, start: int, taken: pl.Series) -> pl.Series:
     """The next `count` numbers of the pool; enough candidates, since at most all taken ones lie among them."""
+    if count == 0:
+        return taken.clear()
     highest = start + count + taken.len() + len(EMERGENCY_NUMBERS)
     candidates = pl.int_range(start, highest + 1, eager=True).cast(pl.String).alias("number")
     forbidden = pl.concat([taken, pl.Series("number", EMERGENCY_NUMBERS)])

@@ -12,6 +12,7 @@ from tasks.comparison import compare_rows
 from tasks.contacts import contact_changes
 from tasks.extensions import Settled, settle_extensions
 from tasks.issue import issues_of_rows, no_issues
+from tasks.login import without
 from tasks.mapping import mapping_of
 from tasks.names import Names
 from tasks.output import LINE, ROW
@@ -35,7 +36,7 @@ def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, ci
     joined = wanted_beside_existing(records, snapshot, profile, circumstances)
     apart = joined.filter(pl.col("action").is_in(["conflict", "skip"]))
     nameless = joined.filter(pl.col("action") == "create", pl.col("display_name").fill_null("") == "")
-    mine = joined.join(pl.concat([apart, nameless]), on="login", how="anti", maintain_order="left")
+    mine = without(joined, pl.concat([apart, nameless]))
     missing = missing_records(records, snapshot, profile, circumstances)
     settled = settle_extensions(
         mine.with_columns(column=pl.lit(records.columns.get(_EXTENSION_KEY, "extension"))),
