@@ -1,59 +1,94 @@
 """Twenty profiles at once over the same extensions: one worker against two, on PostgreSQL, all processes real.
 
-Every profile claims the same pool of automatic extensions, so every import meets the writes of the others. Printed:
-the time from the first click to the last end. It fails on what may not happen: lost updates, doubled numbers, runs
-without end.
+Every profile claims the same pool of automatic extensions, so every import meets the writes of the others. A worker
+takes one run at a time here, as a machine with one processor would; a last round lets two workers take eight. Printed:
+the time from the first click to the last end, how the runs ended, and whether the people are right. It fails on what
+may not happen: lost updates, doubled numbers, runs without end.
 """
 
+import io
 import json
 import sys
 import tempfile
 import time
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent / "tests")]
 
-from servers import running_postgresql  # noqa: E402
+from pydantic import SecretStr  # noqa: E402
+from servers import PostgreSQL, running_postgresql  # noqa: E402
 from stack import Stack, running_stack, until  # noqa: E402
+
+from tasks.settings import Settings  # noqa: E402
+from tasks.store.store import open_store  # noqa: E402
+from tasks.uploads import UploadLimits, keep_upload  # noqa: E402
 
 PROFILES = 20
 PEOPLE = 25
+LONGEST_SECONDS = 600
 
 
 def main() -> None:
     with running_postgresql() as database:
-        seconds = {workers: measure(workers, database) for workers in (1, 2)}
-    print(f"two workers need {seconds[2] / seconds[1]:.2f} x the time of one")
+        alone = measure(database, workers=1, at_once=1)
+        two = measure(database, workers=2, at_once=2)
+        crowded = measure(database, workers=2, at_once=8)
+    print(f"two workers need {two / alone:.2f} x the time of one; eight runs at once {crowded / alone:.2f} x")
 
 
-def measure(workers: int, database: object) -> float:
-    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder), database) as stack:  # type: ignore[arg-type]
+def measure(database: PostgreSQL, *, workers: int, at_once: int) -> float:
+    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder), database) as stack:
         names = [f"p{number:02}" for number in range(PROFILES)]
         for name in names:
             stack.profile(name)
         stack.rollcall("new", "last")
+        stack.api("PATCH", "/work_pools/rollcall", {"concurrency_limit": at_once})
         for _ in range(workers - 1):
             stack.start_worker()
         until(lambda: stack.online() == workers, 60, "the workers")
-        uploads = {name: stack.upload([f"{name}{n},Person {n}," for n in range(PEOPLE)]) for name in names}
-        return run_all(stack, uploads, workers)
+        uploads = uploaded(stack, names)
+        seconds, ends = run_all(stack, uploads)
+        print(f"{workers} worker(s), {at_once} run(s) at once: {seconds:.1f} s, {seconds / PROFILES:.2f} s an import")
+        print(f"  runs ended: {ends}; {checked(stack)}", flush=True)
+        assert ends == {"Applied": PROFILES}, ends
+        return seconds
 
 
-def run_all(stack: Stack, uploads: dict[str, str], workers: int) -> float:
+def uploaded(stack: Stack, names: list[str]) -> dict[str, str]:
+    """An upload a profile: 25 people each, none with a number of his own."""
+    url, key = (SecretStr(stack.environment[f"ROLLCALL_{name}"]) for name in ("DATABASE_URL", "KEY"))
+    store = open_store(Settings(home=stack.home, database_url=url, key=key))
+    texts = {name: [f"{name}-{person},Person {person}," for person in range(PEOPLE)] for name in names}
+    return {
+        name: keep_upload(
+            store,
+            io.BytesIO("\n".join(["username,displayname,phone", *rows, ""]).encode()),
+            "users.csv",
+            datetime.now(UTC),
+            UploadLimits(),
+        ).id
+        for name, rows in texts.items()
+    }
+
+
+def run_all(stack: Stack, uploads: dict[str, str]) -> tuple[float, Counter[str]]:
+    """How long it took, and how many runs ended in which state."""
     started = time.monotonic()
     runs = [stack.run("import-users/import", profile=name, upload=upload) for name, upload in uploads.items()]
-    ends = [stack.ended(run, 400)["name"] for run in runs]
-    seconds = time.monotonic() - started
+    ends = Counter(stack.ended(run, LONGEST_SECONDS)["name"] for run in runs)
+    return time.monotonic() - started, ends
+
+
+def checked(stack: Stack) -> str:
+    """Who is there: everybody of every profile, each with a number that nobody else has."""
     users = json.loads(stack.rollcall("users", "--json").stdout)
+    wanted = {(f"p{number:02}-{person}", f"p{number:02}") for number in range(PROFILES) for person in range(PEOPLE)}
+    assert {(user["login"], user["profile"]) for user in users} == wanted
     numbers = {user["extension"] for user in users}
-    assert ends == ["Applied"] * PROFILES, ends
-    assert len(users) == len(numbers) == PROFILES * PEOPLE, (len(users), len(numbers))
-    print(
-        f"{workers} worker(s): {seconds:.1f} s for {PROFILES} imports, {seconds / PROFILES:.2f} s each; all applied,",
-        flush=True,
-    )
-    print(f"  {len(users)} users with {len(numbers)} different extensions", flush=True)
-    return seconds
+    assert numbers == {str(number) for number in range(100, 100 + PROFILES * PEOPLE)}, "numbers with gaps or doubles"
+    return f"{len(users)} of {len(wanted)} people right, {len(numbers)} extensions, no gap, none twice"
 
 
 if __name__ == "__main__":

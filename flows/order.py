@@ -9,7 +9,7 @@ import polars as pl
 
 from tasks.apply import Applying, apply
 from tasks.decode import decode
-from tasks.errors import SourceError, StaleError
+from tasks.errors import SourceError
 from tasks.failed_rows import failed_rows_csv, without_secrets
 from tasks.fetch import FetchRequest, fetch, fetch_with_retries
 from tasks.output import Source, Table
@@ -22,8 +22,9 @@ from tasks.reconcile import reconcile
 from tasks.records import Records
 from tasks.report import Report, report
 from tasks.run import Run
-from tasks.snapshot import Circumstances
+from tasks.snapshot import Circumstances, Snapshot
 from tasks.step import P, R, Step
+from tasks.store.connection import Connection
 from tasks.store.files import RunFiles
 from tasks.store.read import read_snapshot
 from tasks.store.runs import write_failed_run
@@ -31,8 +32,6 @@ from tasks.store.store import Store
 from tasks.structure import render_structure
 from tasks.validate import validate
 from tasks.variables import map_variables
-
-ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM = 3
 
 
 class Calling(Protocol):
@@ -99,6 +98,14 @@ def make_plan(records: Records, job: Job, call: Calling) -> Plan:
     """From the records to the plan, against the phone system as it is now."""
     with job.store.open() as connection:
         snapshot = read_snapshot(connection, job.profile.name)
+    return plan_against(snapshot, records, job, call)
+
+
+def plan_against(snapshot: Snapshot, records: Records, job: Job, call: Calling) -> Plan:
+    """From the records to the plan, against the phone system as it was read.
+
+    Raises: StaleError when it is not the one that was approved.
+    """
     plan = call(reconcile)(records, snapshot, job.profile, job.circumstances)
     plan = call(assign_phones)(plan, records, snapshot, job.profile, job.store.keyring)
     return plan.same_as(job.expected or job.approve).released_by(job.approve)
@@ -113,10 +120,10 @@ def simulate_import(job: Job, call: Calling = as_function) -> Report:
 
 
 def run_import(job: Job, call: Calling) -> Report:
-    """The whole way; when the phone system moves between plan and apply, the plan is made again.
+    """The whole way; when the phone system moves between plan and apply, apply makes the plan again.
 
-    Raises: StaleError when an approved plan is no longer the one that was seen, or when it moves every time;
-    SourceError when there is nothing to plan from: that run stands in the history as failed.
+    Raises: StaleError when an approved plan is no longer the one that was seen; SourceError when there is nothing to
+    plan from: that run stands in the history as failed.
     """
     try:
         intake = take_in(job, call)
@@ -125,18 +132,15 @@ def run_import(job: Job, call: Calling) -> Report:
             write_failed_run(connection, job.run, job.clock(), error.message)
             connection.commit()
         raise
-    for attempt in range(1, ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM + 1):
-        plan = make_plan(intake.records, job, call)
-        files = _files(intake, plan, job.profile)
-        try:
-            keeps = job.profile.secrets == "sealed"
-            outcome = call(apply)(plan, Applying(job.run, job.store, job.clock, files, keeps))
-        except StaleError:
-            if attempt == ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM:
-                raise
-        else:
-            return call(report)(plan, outcome)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def again(_: Connection, snapshot: Snapshot) -> tuple[Plan, RunFiles]:
+        plan = plan_against(snapshot, intake.records, job, as_function)
+        return plan, _files(intake, plan, job.profile)
+
+    plan = make_plan(intake.records, job, call)
+    files, keeps_secrets = _files(intake, plan, job.profile), job.profile.secrets == "sealed"
+    applying = Applying(job.run, job.store, job.clock, files, again, keeps_secrets=keeps_secrets)
+    return call(report)(plan, call(apply)(plan, applying))
 
 
 def _files(intake: Intake, plan: Plan, profile: Profile) -> RunFiles:

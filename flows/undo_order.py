@@ -1,14 +1,18 @@
 """In what order? The steps of an undo: read what the run left behind, plan it backwards, apply that as a run."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from flows.order import ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM, Calling, as_function
+from flows.order import Calling, as_function
 from tasks.apply import Applying, apply
 from tasks.brakes import plan_checksum, removal_brake
-from tasks.errors import StaleError, WrongUseError
+from tasks.errors import WrongUseError
 from tasks.plan import Plan
 from tasks.profile import Brakes
 from tasks.report import Report, report
+from tasks.snapshot import Snapshot
+from tasks.store.connection import Connection
+from tasks.store.files import RunFiles
 from tasks.store.history import read_history
 from tasks.store.read import read_snapshot
 from tasks.store.runs import find_run
@@ -31,21 +35,9 @@ def make_undo_plan(job: UndoJob) -> Plan:
 
     Raises: WrongUseError when there is nothing to take back; StaleError when another plan was approved.
     """
-    store = job.applying.store
-    with store.open() as connection:
-        run = find_run(connection, job.target)
-        if run is None:
-            raise WrongUseError("run-unknown", f"There is no run {job.target}. `rollcall runs` lists them.")
-        if run["status"] != "applied" or run["kind"] not in {"import", "undo"}:
-            raise WrongUseError(
-                "nothing-to-undo",
-                f"Run {job.target} is {run['status']}: it wrote nothing that can be taken back. "
-                "`rollcall runs` lists the applied ones.",
-            )
-        history, snapshot = read_history(connection, run), read_snapshot(connection, run["profile"])
-    plan = undo_plan(history, snapshot, job.pool_start)
-    plan = replace(plan, checksum=plan_checksum(plan, store.keyring), held=removal_brake(plan, job.brakes))
-    return plan.same_as(job.approve).released_by(job.approve)
+    with job.applying.store.open() as connection:
+        run = _target(job, connection)
+        return _plan_against(read_snapshot(connection, run["profile"]), run, job, connection)
 
 
 def simulate_undo_of(job: UndoJob) -> Report:
@@ -54,14 +46,30 @@ def simulate_undo_of(job: UndoJob) -> Report:
 
 
 def run_undo(job: UndoJob, call: Calling) -> Report:
-    """Takes the run back; when the phone system moves between plan and apply, the plan is made again."""
-    for attempt in range(1, ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM + 1):
-        plan = make_undo_plan(job)
-        try:
-            outcome = call(apply)(plan, job.applying)
-        except StaleError:
-            if attempt == ATTEMPTS_AT_A_MOVING_PHONE_SYSTEM:
-                raise
-        else:
-            return call(report)(plan, outcome)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    """Takes the run back; when the phone system moves between plan and apply, apply makes the plan again."""
+
+    def again(connection: Connection, snapshot: Snapshot) -> tuple[Plan, RunFiles]:
+        return _plan_against(snapshot, _target(job, connection), job, connection), RunFiles()
+
+    plan = make_undo_plan(job)
+    return call(report)(plan, call(apply)(plan, replace(job.applying, again=again)))
+
+
+def _target(job: UndoJob, connection: Connection) -> dict[str, Any]:
+    run = find_run(connection, job.target)
+    if run is None:
+        raise WrongUseError("run-unknown", f"There is no run {job.target}. `rollcall runs` lists them.")
+    if run["status"] != "applied" or run["kind"] not in {"import", "undo"}:
+        raise WrongUseError(
+            "nothing-to-undo",
+            f"Run {job.target} is {run['status']}: it wrote nothing that can be taken back. "
+            "`rollcall runs` lists the applied ones.",
+        )
+    return run
+
+
+def _plan_against(snapshot: Snapshot, run: dict[str, Any], job: UndoJob, connection: Connection) -> Plan:
+    plan = undo_plan(read_history(connection, run), snapshot, job.pool_start)
+    checksum = plan_checksum(plan, job.applying.store.keyring)
+    plan = replace(plan, checksum=checksum, held=removal_brake(plan, job.brakes))
+    return plan.same_as(job.approve).released_by(job.approve)

@@ -1,7 +1,8 @@
 """Apply: the plan becomes the phone system, in one transaction, or nothing does.
 
-The state that reconcile read is read again under the write lock; if it moved, the plan is stale. The run's id is
-written in the same transaction, so that a retry after a lost answer finds its own run instead of guessing.
+The state that reconcile read is read again under the write lock. If it moved, the plan is made again there, where
+nobody can move it any more: so every run ends, however many others write at the same time. The run's id is written in
+the same transaction, so that a retry after a lost answer finds its own run instead of guessing.
 """
 
 import secrets
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import polars as pl
 
@@ -18,6 +19,7 @@ from tasks.keyring import Keyring
 from tasks.plan import Plan
 from tasks.retry import STORE
 from tasks.run import Outcome, Run
+from tasks.snapshot import Snapshot
 from tasks.step import step
 from tasks.store.connection import Connection
 from tasks.store.files import RunFiles, keep_files
@@ -32,25 +34,31 @@ from tasks.user import SECRET_FIELDS
 
 PIN_DIGITS: Final = 6
 
+Planning: TypeAlias = Callable[[Connection, Snapshot], tuple[Plan, RunFiles]]
+"""Makes the plan, and the files that its run keeps, from the phone system as a connection sees it."""
+
 
 @dataclass(frozen=True, repr=False)
 class Applying:
     """What apply needs besides the plan: whose run it is, where, at what time, and the files that the run keeps.
 
-    `keeps_secrets`: whether values are sealed, or only their fingerprints are kept (decision 30).
+    `again` makes the plan once more under the lock; without it a plan that is out of date is refused. `keeps_secrets`:
+    whether values are sealed, or only their fingerprints are kept (decision 30).
     """
 
     run: Run
     store: Store
     clock: Callable[[], str]
     files: RunFiles = field(default_factory=RunFiles)
+    again: Planning | None = None
     keeps_secrets: bool = True
 
 
 def apply_plan(plan: Plan, applying: Applying) -> Outcome:
     """What came of the plan: applied, nothing to do, or held.
 
-    Raises: StaleError when the phone system is no longer as it was; StoreBusyError when it cannot be reached.
+    Raises: StaleError when the phone system moved and exactly this plan was approved; StoreBusyError when it cannot be
+    reached.
     """
     run, store = applying.run, applying.store
     with store.open() as connection:
@@ -58,10 +66,9 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
         done = find_run(connection, run.id)
         if done is not None:
             return _outcome(plan, run, str(done["status"]), str(done["finished"]))
+        seen, (plan, files) = plan, _as_it_stands(plan, applying, connection)
         status = "held" if plan.held else "applied" if plan.writes else "nothing"
         now = applying.clock()
-        if status == "applied" and _has_moved(plan, store, connection):
-            raise StaleError("plan-stale", "The phone system has changed since the plan was made. Make the plan again.")
         keeps_secrets = applying.keeps_secrets
         with ThreadPoolExecutor(1) as beside:
             # Sealing takes one core and writing the history the other.
@@ -75,16 +82,26 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
             write_phones(connection, phones, store.keyring, run.id)
             write_accounts(connection, store.keyring, store.realm)
             mark_undone(connection, run)
-        keep_files(connection, run, replace(applying.files, held=status == "held"), store.keyring, now)
+        keep_files(connection, run, replace(files, held=status == "held"), store.keyring, now)
         connection.commit()
-    return _outcome(plan, run, status, now)
+    return replace(_outcome(plan, run, status, now), remade=None if plan is seen else plan)
 
 
-def _has_moved(plan: Plan, store: Store, connection: Connection) -> bool:
-    """Whether the phone system is not as the plan's snapshot saw it; read again unless nobody wrote since."""
-    if plan.mark and store.watch.mark() == plan.mark:
-        return False
-    return read_snapshot(connection, plan.profile).lineage != plan.state
+def _as_it_stands(plan: Plan, applying: Applying, connection: Connection) -> tuple[Plan, RunFiles]:
+    """The plan and its files, made again when the phone system moved under a plan that would write.
+
+    Raises: StaleError when it may not be made again, or is no longer the one that was approved.
+    """
+    if plan.held or not plan.writes:
+        return plan, applying.files
+    if plan.mark and applying.store.watch.mark() == plan.mark:
+        return plan, applying.files
+    snapshot = read_snapshot(connection, plan.profile)
+    if snapshot.lineage == plan.state:
+        return plan, applying.files
+    if applying.again is None:
+        raise StaleError("plan-stale", "The phone system has changed since the plan was made. Make the plan again.")
+    return applying.again(connection, snapshot)
 
 
 def _without_web_passwords(plan: Plan) -> Plan:

@@ -40,8 +40,7 @@ def preview_of(output: object, profile: Profile | None = None) -> Preview:
         case Plan():
             return preview_of_plan(output, profile)
         case Outcome():
-            facts = {"run": output.run, "status": output.status} | _without_zeroes(output.summary)
-            return Preview("Outcome", facts)
+            return _preview_of_outcome(output)
         case Report():
             return preview_of_report(output)
         case Output():
@@ -85,6 +84,18 @@ def _preview_of_records(records: Records, profile: Profile | None) -> Preview:
     facts = {"users": records.users.height, "phones": records.phones.height} | row_counts(records)
     shown = harmless_fields(profile, records.facts.header)
     return Preview("Records", facts, _first_rows(records.users, shown), outcomes=outcomes)
+
+
+def _preview_of_outcome(outcome: Outcome) -> Preview:
+    facts = {"run": outcome.run, "status": outcome.status} | _without_zeroes(outcome.summary)
+    if outcome.remade is None:
+        return Preview("Outcome", facts)
+    text = (
+        "Somebody else wrote to the phone system after the plan above was made. The plan was made again, with its "
+        f"brakes, while nobody could write; `rollcall show {outcome.run}` lists it change by change."
+    )
+    facts |= {"checksum": outcome.checksum}
+    return Preview("Outcome", facts, text=text)
 
 
 def _file_facts(facts: SourceFacts, size_bytes: int) -> dict[str, str | int]:

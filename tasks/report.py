@@ -51,7 +51,8 @@ class Report(Output):
 
 
 def report_import(plan: Plan, outcome: Outcome | None) -> Report:
-    """The report of a plan that was simulated (no outcome), applied or held."""
+    """The report of a plan that was simulated (no outcome), applied or held; apply may have made it again."""
+    plan = (outcome and outcome.remade) or plan
     return Report(plan=plan, outcome=outcome, issues=plan.issues, aside=plan.aside)
 
 

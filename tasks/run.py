@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tasks.output import Output
+from tasks.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,10 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome(Output):
-    """What came of a run: its id, `applied`, `nothing` or `held`, and when it ended."""
+    """What came of a run: its id, `applied`, `nothing` or `held`, and when it ended.
+
+    `remade` is the plan that took the place of the one that came in, when the phone system moved before apply began.
+    """
 
     run: str
     status: str
@@ -33,6 +37,7 @@ class Outcome(Output):
     summary: dict[str, int] = field(default_factory=dict[str, int])
     held: str | None = None
     checksum: str = ""
+    remade: Plan | None = None
 
     @property
     def applied(self) -> bool:

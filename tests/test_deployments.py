@@ -136,6 +136,29 @@ def test_a_run_whose_worker_is_killed_in_apply_is_finished_by_another_worker(
     assert users(stack) == [f"u{n:04}" for n in range(200, 207)]
 
 
+def test_two_workers_import_six_profiles_at_once_over_the_same_extensions(stack: Stack) -> None:
+    names = [f"crowd{number}" for number in range(6)]
+    for name in names:
+        stack.profile(name)
+    stack.rollcall("new", "crowd-refreshes-the-forms")
+    uploads = {name: stack.upload([f"{name}-{n},Person {n}," for n in range(10)]) for name in names}
+    limit = stack.api("GET", "/work_pools/rollcall")["concurrency_limit"]
+    stack.api("PATCH", "/work_pools/rollcall", {"concurrency_limit": len(names)})
+    stack.start_worker()
+    until(lambda: stack.online() >= 2, 60, "a second worker")
+
+    runs = [stack.run("import-users/import", profile=name, upload=upload) for name, upload in uploads.items()]
+    ends = [stack.ended(run, 240) for run in runs]
+
+    stack.stop_workers()
+    stack.api("PATCH", "/work_pools/rollcall", {"concurrency_limit": limit})
+    assert [end["name"] for end in ends] == ["Applied"] * len(names), ends
+    found = json.loads(stack.rollcall("users", "--json").stdout)
+    crowd = [user for user in found if user["profile"] in names]
+    assert {user["login"] for user in crowd} == {f"{name}-{n}" for name in names for n in range(10)}
+    assert len({user["extension"] for user in found}) == len(found)
+
+
 def test_a_schedule_fires_and_is_gone_with_its_profile(stack: Stack) -> None:
     stack.profile("nightly")
     refused = stack.rollcall("automate", "nightly", "--cron", "* * * * *")
