@@ -22,12 +22,12 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
 from deployments.server import POOL
+from flows.deployed import PROFILE_TAG
 from tasks.profile_file import profile_files
 from tasks.settings import Settings
 
 FILE: Final = Path(__file__).with_name("prefect.yaml")
 TAG: Final = "rollcall"
-PROFILE_TAG: Final = "rollcall-profile"
 
 
 def deploy_all(settings: Settings) -> list[str]:
@@ -40,11 +40,14 @@ def deploy_all(settings: Settings) -> list[str]:
 
 
 def refresh(settings: Settings) -> None:
-    """Renews the dropdown of every form, and removes the deployments of profiles that are gone."""
+    """Renews the dropdown of every form, and removes the deployments of profiles that are gone.
+
+    Where there is no profile at all, none is removed: a folder that is not mounted looks like that.
+    """
     profiles = {file.stem for file in profile_files(settings)}
     with get_client(sync_client=True) as client:
         for deployment in deployments_tagged(client, TAG):
-            if PROFILE_TAG in deployment.tags and _profile_of(deployment) not in profiles:
+            if profiles and PROFILE_TAG in deployment.tags and _profile_of(deployment) not in profiles:
                 client.delete_deployment(deployment.id)
             elif deployment.entrypoint:
                 form = _form(load_flow_from_entrypoint(deployment.entrypoint))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field  # noqa: E402
 from flows.deployed import offer_profiles  # noqa: E402
 from flows.import_users import run_request  # noqa: E402
 from flows.occasion import REFUSED  # noqa: E402
-from flows.request import ImportRequest  # noqa: E402
+from flows.request import ImportRequest, now  # noqa: E402
 from tasks.ending import ENDING  # noqa: E402
 from tasks.held import forget_held, read_held  # noqa: E402
 from tasks.redact import safe_flow  # noqa: E402
@@ -30,7 +30,7 @@ class Answer(BaseModel):
     checksum: str = Field(
         title="Checksum",
         pattern="^[0-9a-f]{32}$",
-        description="Of the plan that you saw: the held run shows it above its table. No other plan will be applied.",
+        description="Of the plan that you saw: the held run shows it. No other plan will be applied.",
     )
     approve: bool = Field(
         default=False,
@@ -51,8 +51,8 @@ async def answer_held(answer: Answer) -> Report | State[None]:
     """Applies a held plan, or refuses it."""
     store = open_store(Settings())
     if answer.approve:
-        read_held(store, answer.profile, answer.checksum)
+        read_held(store, answer.profile, answer.checksum, now())
         return run_request(ImportRequest(profile=answer.profile, approve=answer.checksum))
-    run = forget_held(store, answer.profile, answer.checksum)
+    run = forget_held(store, answer.profile, answer.checksum, now())
     get_run_logger().info("run %s was refused", run)
     return Completed(name=REFUSED, message=f"Run {run} was refused; nothing was written and its file is forgotten.")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator
 
@@ -11,6 +11,9 @@ from tasks.errors import WrongUseError
 from tasks.profile_file import find_profile, profile_files
 from tasks.run import new_run_id
 from tasks.settings import Settings
+
+PROFILE_TAG: Final = "rollcall-profile"
+"""Marks the deployment that is one profile's own, with its schedule."""
 
 
 @dataclass(frozen=True)

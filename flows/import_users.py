@@ -8,6 +8,8 @@ from typing import Final  # noqa: E402  (Prefect's environment comes first)
 
 from prefect import flow  # noqa: E402
 
+from flows.gone_profile import end_schedule_of_gone_profile  # noqa: E402
+from flows.held_question import ask  # noqa: E402
 from flows.occasion import concluded, earlier_end, occasion  # noqa: E402
 from flows.order import Job, as_task, run_import, simulate_import  # noqa: E402
 from flows.request import ImportRequest, open_job  # noqa: E402
@@ -44,12 +46,16 @@ def run_request(request: ImportRequest) -> Report:
         here, settings = occasion(), Settings()
         if (ended := earlier_end(here, settings)) is not None:
             return ended
+        if here.deployed:
+            end_schedule_of_gone_profile(request.profile, settings)
         job = open_job(request, settings, here)
         report = simulate_import(job, as_task) if request.simulate else run_import(job, as_task)
     except RollcallError as error:
         announce_failure(request.profile, error)
         raise
     announce(report)
+    if report.plan.held and report.outcome is not None:
+        ask(report, job.profile, job.held_days)
     _forget(request, job, report)
     return concluded(report)
 
@@ -60,4 +66,4 @@ def _forget(request: ImportRequest, job: Job, report: Report) -> None:
     if request.upload is not None:
         forget_upload(job.store, request.upload)
     elif job.approve is not None and report.outcome.applied:
-        forget_held(job.store, job.profile.name, job.approve)
+        forget_held(job.store, job.profile.name, job.approve, job.clock())

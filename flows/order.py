@@ -53,6 +53,7 @@ class Job:
     fetching: Callable[[FetchRequest], Source] | None = None
     approve: str | None = None
     expected: str | None = None
+    held_days: float = 7
 
 
 @dataclass(frozen=True)
@@ -135,21 +136,22 @@ def run_import(job: Job, call: Calling) -> Report:
 
     def again(_: Connection, snapshot: Snapshot) -> tuple[Plan, RunFiles]:
         plan = plan_against(snapshot, intake.records, job, as_function)
-        return plan, _files(intake, plan, job.profile)
+        return plan, _files(intake, plan, job)
 
     plan = make_plan(intake.records, job, call)
-    files, keeps_secrets = _files(intake, plan, job.profile), job.profile.secrets == "sealed"
+    files, keeps_secrets = _files(intake, plan, job), job.profile.secrets == "sealed"
     applying = Applying(job.run, job.store, job.clock, files, again, keeps_secrets=keeps_secrets)
     return call(report)(plan, call(apply)(plan, applying))
 
 
-def _files(intake: Intake, plan: Plan, profile: Profile) -> RunFiles:
+def _files(intake: Intake, plan: Plan, job: Job) -> RunFiles:
     """What the run keeps: its rejected rows, and the source where it is needed again and may hold secrets."""
     errors = plan.issues.filter(pl.col("severity") == "error", pl.col("row").is_not_null())
-    facts, keeps = intake.source.facts, profile.secrets == "sealed"
-    table = intake.table if keeps else without_secrets(intake.table, profile)
+    facts, keeps = intake.source.facts, job.profile.secrets == "sealed"
+    table = intake.table if keeps else without_secrets(intake.table, job.profile)
     return RunFiles(
         source=intake.source.data if keeps else None,
-        failed=None if errors.is_empty() else failed_rows_csv(table, plan.issues, profile),
+        failed=None if errors.is_empty() else failed_rows_csv(table, plan.issues, job.profile),
+        held_days=job.held_days,
         versioned=bool(facts.etag or facts.last_modified),
     )

@@ -144,6 +144,7 @@ def open_job(request: ImportRequest, settings: Settings | None = None, occasion:
         circumstances=circumstances_of(profile, settings),
         approve=request.approve,
         expected=request.expected,
+        held_days=settings.held_days,
     )
 
 
@@ -159,7 +160,7 @@ def _held_source(request: ImportRequest, profile: Profile, store: Store) -> Sour
     Raises: WrongUseError for an upload that is no longer kept.
     """
     with store.open() as connection:
-        run = held_run_of(connection, profile.name, request.approve or "")
+        run = held_run_of(connection, profile.name, request.approve or "", now())
         data = read_file(connection, run, "source", store.keyring) if run else None
         facts = facts_of_run(connection, run) if run else None
     if data is not None and facts is not None:

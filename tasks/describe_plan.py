@@ -32,6 +32,12 @@ def preview_of_plan(plan: Plan, profile: Profile | None) -> Preview:
     return Preview("Plan", facts, rows if harmless else (), _text(plan, changes.height), outcomes=outcomes)
 
 
+def tables_of_plan(plan: Plan, profile: Profile) -> tuple[list[dict[str, Cell]], list[dict[str, Cell]]]:
+    """Who changes how, and which phone goes where, as far as the profile lets it be seen."""
+    harmless = harmless_fields(profile, plan.facts.header)
+    return (_change_rows(plan, harmless), _phone_rows(plan, harmless)) if harmless else ([], [])
+
+
 def _text(plan: Plan, changes: int) -> str:
     parts = [f"**Held.** {plan.held}"] if plan.held else []
     if changes > CHANGES_SHOWN:

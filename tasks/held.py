@@ -1,7 +1,8 @@
 """Held imports: what waits for a person's answer, and the answer that says no.
 
 The held run keeps its file sealed in the database. Approving runs the import again from exactly that file; refusing
-forgets it, so that nobody can approve it later. Meanwhile nothing waits: no worker, no process, no slot.
+forgets it, so that nobody can approve it later. Meanwhile nothing waits: no worker, no process, no slot. What nobody
+answers in time ends as held.
 """
 
 import json
@@ -15,7 +16,7 @@ from tasks.store.connection import Connection
 from tasks.store.files import held_run_of, read_file
 from tasks.store.runs import find_run
 from tasks.store.store import Store
-from tasks.store.tables import run_files
+from tasks.store.tables import run_files, runs
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,13 +27,13 @@ class Held:
     source: Source
 
 
-def read_held(store: Store, profile: str, checksum: str) -> Held:
+def read_held(store: Store, profile: str, checksum: str, now: str) -> Held:
     """The held import of this profile whose plan has this checksum.
 
     Raises: HeldError when none waits under this checksum (any more).
     """
     with store.open() as connection:
-        run, row = _find(connection, profile, checksum)
+        run, row = _find(connection, profile, checksum, now)
         content = read_file(connection, run, "source", store.keyring)
     if content is None:
         raise _none(profile)
@@ -41,24 +42,42 @@ def read_held(store: Store, profile: str, checksum: str) -> Held:
     return Held(run, Source(data=content, facts=facts))
 
 
-def forget_held(store: Store, profile: str, checksum: str) -> str:
+def forget_held(store: Store, profile: str, checksum: str, now: str) -> str:
     """Forgets the file of a held import, after it was applied or refused; gives the held run's id.
 
     Raises: HeldError when none waits under this checksum (any more).
     """
     with store.open() as connection:
-        run, _ = _find(connection, profile, checksum)
+        run, _ = _find(connection, profile, checksum, now)
         connection.execute(sa.delete(run_files).where(run_files.c.run_id == run, run_files.c.kind == "source"))
         connection.commit()
     return run
 
 
-def _find(connection: Connection, profile: str, checksum: str) -> tuple[str, dict[str, str]]:
-    run = held_run_of(connection, profile, checksum)
+def _find(connection: Connection, profile: str, checksum: str, now: str) -> tuple[str, dict[str, str]]:
+    run = held_run_of(connection, profile, checksum, now)
     row = find_run(connection, run) if run else None
     if run is None or row is None:
-        raise _none(profile)
+        raise _late(connection, profile, checksum) or _none(profile)
     return run, row
+
+
+def _late(connection: Connection, profile: str, checksum: str) -> HeldError | None:
+    """What is told of a held run whose file still lies here though its time is over."""
+    found = connection.read(
+        sa.select(runs.c.id, run_files.c.expires)
+        .join(run_files, run_files.c.run_id == runs.c.id)
+        .where(runs.c.profile == profile, runs.c.checksum == checksum, runs.c.status == "held")
+        .where(run_files.c.kind == "source")
+    )
+    if found.is_empty():
+        return None
+    run, expires = found.row(0)
+    return HeldError(
+        "held-expired",
+        f"Run {run} waited for an answer until {expires[:16].replace('T', ' ')} UTC and ended as held: nothing was "
+        "written. Import the file again and answer the new plan; ROLLCALL_HELD_DAYS says how long one waits.",
+    )
 
 
 def _none(profile: str) -> HeldError:

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     upload_limit_bytes: Annotated[int, Field(ge=1)] = Field(
         default=1_000_000_000, description="the most that an upload may hold"
     )
+    held_days: Annotated[float, Field(gt=0)] = Field(
+        default=7, description="how long a held import waits for an answer; after that it ends as held"
+    )
     upload_hours: Annotated[float, Field(gt=0)] = Field(default=24, description="how long an upload waits for its run")
     notify: str = Field(
         default="",

@@ -19,7 +19,6 @@ from tasks.store.connection import Connection
 from tasks.store.read import facts_from_json
 from tasks.store.tables import run_files, runs
 
-HELD_DAYS: Final = 7
 FAILED_DAYS: Final = 30
 BODY_DAYS: Final = 90
 
@@ -28,13 +27,14 @@ BODY_DAYS: Final = 90
 class RunFiles:
     """The files of one run: the source as fetched, and its rejected rows as CSV.
 
-    `held`: the source is needed later; `versioned`: the server gave it a version, so the next request can be
-    conditional.
+    `held`: the source is needed later, for `held_days`; `versioned`: the server gave it a version, so the next request
+    can be conditional.
     """
 
     source: bytes | None = None
     failed: bytes | None = None
     held: bool = False
+    held_days: float = 7
     versioned: bool = False
 
 
@@ -43,7 +43,7 @@ def keep_files(connection: Connection, run: Run, files: RunFiles, keyring: Keyri
     connection.execute(sa.delete(run_files).where(run_files.c.expires < now))
     if files.failed:
         _keep(connection, _sealed(run, "failed", files.failed, keyring), _later(now, FAILED_DAYS))
-    for kind, wanted, days in (("source", files.held, HELD_DAYS), ("body", files.versioned, BODY_DAYS)):
+    for kind, wanted, days in (("source", files.held, files.held_days), ("body", files.versioned, BODY_DAYS)):
         if wanted and files.source is not None:
             older = sa.select(runs.c.id).where(runs.c.profile == run.profile, runs.c.id != run.id)
             connection.execute(sa.delete(run_files).where(run_files.c.kind == kind, run_files.c.run_id.in_(older)))
@@ -51,7 +51,7 @@ def keep_files(connection: Connection, run: Run, files: RunFiles, keyring: Keyri
 
 
 def read_file(connection: Connection, run_id: str, kind: str, keyring: Keyring) -> bytes | None:
-    """A kept file, None where there is none or it has expired."""
+    """A kept file, None where there is none (any more)."""
     found = connection.read(
         sa.select(run_files.c.content).where(run_files.c.run_id == run_id, run_files.c.kind == kind)
     )
@@ -75,8 +75,8 @@ def read_body(connection: Connection, profile: str, keyring: Keyring) -> tuple[b
     return None if data is None else (data, facts_from_json(str(found["source"][0])))
 
 
-def held_run_of(connection: Connection, profile: str, checksum: str) -> str | None:
-    """The held run whose plan has this checksum and whose source is still kept."""
+def held_run_of(connection: Connection, profile: str, checksum: str, now: str) -> str | None:
+    """The held run whose plan has this checksum and whose source is still kept, its time not being over."""
     found = connection.read(
         sa.select(runs.c.id)
         .join(run_files, run_files.c.run_id == runs.c.id)
@@ -85,6 +85,7 @@ def held_run_of(connection: Connection, profile: str, checksum: str) -> str | No
             runs.c.checksum == checksum,
             runs.c.status == "held",
             run_files.c.kind == "source",
+            run_files.c.expires >= now,
         )
         .order_by(runs.c.started.desc())
         .limit(1)
@@ -101,5 +102,5 @@ def _keep(connection: Connection, file: dict[str, str | bytes], expires: str) ->
     connection.append(run_files, pl.DataFrame([{**file, "expires": expires}]))
 
 
-def _later(now: str, days: int) -> str:
+def _later(now: str, days: float) -> str:
     return timestamp(datetime.fromisoformat(now) + timedelta(days=days))
