@@ -101,7 +101,9 @@ def _notice(name: str, trigger: EventTrigger, telling: SendNotification | CallWe
 
 def _telling(block: str, block_id: Any, subject: str, text: str) -> SendNotification | CallWebhook:
     if block.partition("/")[0] == WEBHOOK:
-        return CallWebhook(block_document_id=block_id, payload=f"{subject}. {text}")
+        # An object with a text is what Slack, Mattermost and Teams take, and what a program of one's own can read.
+        said = f"{{% set said %}}{subject}. {text}{{% endset %}}"
+        return CallWebhook(block_document_id=block_id, payload=f'{said}{{"text": {{{{ said | string | tojson }}}}}}')
     return SendNotification(block_document_id=block_id, subject=f"Rollcall: {subject}", body=text)
 
 

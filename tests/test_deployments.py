@@ -1,11 +1,13 @@
 """The deployments on a real server with a real worker, on PostgreSQL: the phone system is right each time."""
 
 import json
+import re
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from servers import PostgreSQL, running_postgresql
 from stack import Stack, running_stack, until
@@ -78,12 +80,25 @@ def test_the_form_offers_the_profiles_and_takes_neither_paths_nor_unknown_ones(s
         assert refused.status_code == 409, refused.text
 
 
-def held_checksum(stack: Stack) -> str:
-    """Of an import that a brake holds: its file is empty."""
-    ended = stack.ended(stack.run("import-users/import", profile="staff", upload=stack.upload([])))
+def held_run(stack: Stack) -> str:
+    """A run that a brake holds: its file is empty."""
+    run = stack.run("import-users/import", profile="staff", upload=stack.upload([]))
+    ended = stack.ended(run)
     assert ended["name"] == "Held", ended
-    runs = json.loads(stack.rollcall("runs", "--json").stdout)
-    return next(run["checksum"] for run in runs if run["status"] == "held")
+    return run
+
+
+def question_of(stack: Stack, run: str) -> str:
+    """What the held run asks on its page, in Markdown."""
+    which = {"artifacts": {"flow_run_id": {"any_": [run]}, "key": {"any_": ["12-held"]}}}
+    return stack.api("POST", "/artifacts/filter", which)[0]["data"]
+
+
+def held_checksum(stack: Stack) -> str:
+    """Of a held run, as its page shows it."""
+    found = re.search(r"Checksum: `([0-9a-f]{32})`", question_of(stack, held_run(stack)))
+    assert found is not None
+    return found[1]
 
 
 def test_a_held_plan_is_refused_by_a_blind_click_and_cannot_be_approved_any_more(stack: Stack) -> None:
@@ -105,6 +120,38 @@ def test_a_held_plan_is_approved_by_its_checksum(stack: Stack) -> None:
     ended = stack.ended(stack.run("answer-held/answer", profile="staff", checksum=checksum, approve=True))
 
     assert (ended["name"], users(stack)) == ("Applied", [])
+
+
+def test_an_administrator_imports_and_approves_in_prefects_pages(stack: Stack) -> None:
+    from prefect_pages import browsing, choose, fill, open_form, shoot, submit, switch_on
+
+    with browsing(stack) as page:
+        open_form(page, stack, "import-users/import")
+        choose(page, "Profile", "staff")
+        fill(page, "Upload", stack.upload(people(2, 50)))
+        shoot(page, "import-form")
+        run = submit(page, stack, "import-users/import")
+        assert stack.ended(run)["name"] == "Applied"
+
+        held = held_run(stack)
+        page.goto(f"{stack.url}/runs/flow-run/{held}")
+        page.get_by_text("The source is empty").first.wait_for()
+        shoot(page, "held-run")
+        page.get_by_text("Artifacts", exact=True).click()
+        page.get_by_text("12-held").first.click()
+        page.get_by_role("link", name="Answer").wait_for()
+        shoot(page, "held-question")
+        page.get_by_role("link", name="Answer").click()
+        page.get_by_role("button", name="Submit").wait_for()
+        switch_on(page, "Approve")
+        shoot(page, "answer-form")
+        answer = submit(page, stack, "answer-held/answer")
+        assert stack.ended(answer)["name"] == "Applied"
+        page.goto(f"{stack.url}/runs/flow-run/{answer}")
+        page.get_by_text("Applied").first.wait_for()
+        shoot(page, "answer-run")
+
+    assert users(stack) == []
 
 
 def test_a_cancelled_apply_rolls_back(stack: Stack, database: PostgreSQL) -> None:
@@ -180,6 +227,30 @@ def test_a_schedule_fires_and_is_gone_with_its_profile(stack: Stack) -> None:
     assert stack.ask("GET", "/deployments/name/import-users/profile-nightly").status_code == 404
 
 
+def own_deployment(stack: Stack, profile: str) -> httpx.Response:
+    return stack.ask("GET", f"/deployments/name/import-users/profile-{profile}")
+
+
+def test_a_scheduled_profile_that_is_gone_says_so_once_and_ends_its_schedule(stack: Stack) -> None:
+    for name in ("leaving", "lost"):
+        stack.profile(name)
+        assert stack.rollcall("automate", name, "--cron", "0 3 * * *", "--force").returncode == 0
+    (stack.folder / "profiles" / "leaving.yaml").unlink()
+
+    ended = stack.ended(stack.run("import-users/profile-leaving", profile="leaving"))
+    assert ended["type"] == "FAILED" and "Profile leaving is gone; its schedule was removed." in ended["message"]
+    assert own_deployment(stack, "leaving").status_code == 404
+
+    (stack.folder / "profiles").rename(stack.folder / "elsewhere")
+    (stack.folder / "profiles").mkdir()
+    ended = stack.ended(stack.run("import-users/profile-lost", profile="lost"))
+    (stack.folder / "profiles").rmdir()
+    (stack.folder / "elsewhere").rename(stack.folder / "profiles")
+    assert ended["type"] == "FAILED" and "is it mounted? The schedule stays" in ended["message"]
+    assert own_deployment(stack, "lost").status_code == 200
+    assert stack.rollcall("automate", "lost", "--off").returncode == 0
+
+
 def test_up_ends_clean_and_comes_back_with_all_it_had(stack: Stack) -> None:
     stack.rollcall("automate", "staff", "--cron", "0 12 * * *", "--force")
     history = stack.rollcall("runs", "--json").stdout
@@ -205,8 +276,6 @@ def test_doctor_finds_all_well(stack: Stack) -> None:
 
 
 def test_a_page_of_another_origin_cannot_read_the_api_and_nobody_without_the_password(stack: Stack) -> None:
-    import httpx
-
     foreign = {"Origin": "http://evil.example"}
     preflight = foreign | {"Access-Control-Request-Method": "POST"}
     asked = httpx.options(f"{stack.url}/api/flow_runs/filter", headers=preflight)
