@@ -30,6 +30,7 @@ _ENDS: Final = (
 )
 _OURS: Final = ResourceSpecification({"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{TAG}"})
 _PROFILES: Final = ResourceSpecification({"prefect.resource.id": "rollcall.profile.*"})
+_SILENT: Final = "{{ labels.prefect.resource.id | string | replace('rollcall.profile.', '') }}"
 _HEADLINE: Final = "{{ event.payload.profile }}: {{ event.payload.message }}"
 
 
@@ -90,7 +91,7 @@ def notices(block: str, block_id: Any, after_days: int) -> Iterator[AutomationCo
         threshold=1,
         within=timedelta(days=after_days),
     )
-    text = f"A profile imported nothing for {after_days} days: look at its schedule and its last runs."
+    text = f"Profile {_SILENT} imported nothing for {after_days} days: look at its schedule and its last runs."
     telling = _telling(block, block_id, "Nothing imported", text)
     yield _notice(f"{OWN}tell {block} when nothing was imported for {after_days} days", absent, telling)
 
