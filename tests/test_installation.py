@@ -166,7 +166,11 @@ def test_people_are_told_of_failed_held_and_missing_imports(stack: Stack, receiv
 
     held = "Import held: please answer. staff: Held: 0 create, 0 update, 2 remove, 0 unchanged. The source is empty."
     until(lambda: any(held in text for text in receiver.told), 30, "word of the held import")
-    until(lambda: any("Nothing imported. Profile staff imported nothing" in text for text in receiver.told), 60, "word of the missing import")
+    until(
+        lambda: any("Nothing imported. Profile staff imported nothing" in text for text in receiver.told),
+        60,
+        "word of the missing import",
+    )
     install(stack, ROLLCALL_NOTIFY="")
 
 
