@@ -29,6 +29,8 @@ FILES = ROOT / "deployments"
 PYTHON = Path(os.environ.get("PYTHON313", "/root/.pyenv/versions/3.13.0"))
 POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
 CLONE_NEWNET = 0x40000000
+# pyenv's Python looks for its library in root's home, where the image's user may not go.
+STAND_IN = {"PATH": "/usr/local/python/bin:/usr/sbin:/usr/bin:/bin", "LD_LIBRARY_PATH": "/usr/local/python/lib"}
 CSV = "username,displayname\nmmuster,Max Muster\nebeispiel,Erika Beispiel\n"
 
 
@@ -66,7 +68,7 @@ def build(place: Path) -> Image:
         if word == "FROM":
             assert rest.startswith("python:3.13-slim"), "this machine's Python 3.13 stands in for python:3.13-slim only"
             name = rest.partition(" AS ")[2] or "final"
-            image = stages[name] = Image(base(place / name), {"PATH": "/usr/local/python/bin:/usr/sbin:/usr/bin:/bin"})
+            image = stages[name] = Image(base(place / name), dict(STAND_IN))
         elif word == "RUN":
             print(f"RUN {rest[:100]}", flush=True)
             script = f"cd {image.workdir} && {rest}"
@@ -189,7 +191,7 @@ class Services:
         while subprocess.run(
             self.words(name, entrypoint=check), env=self.environment(name), capture_output=True, check=False
         ).returncode:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or any(process.poll() for process in self.running):
                 raise SystemExit(f"{name} is not healthy:\n{(self.place / f'{name}.log').read_text()[-3000:]}")
             time.sleep(1)
         print(f"{name}: healthy ({shlex.join(check)[:60]})", flush=True)
