@@ -126,7 +126,8 @@ class Services:
     def __init__(self, image: Image, place: Path) -> None:
         self.image, self.place = image, place
         (place / "key").write_text(secrets.token_hex(32))
-        (place / "key").chmod(0o444)
+        (place / "key").chmod(0o400)
+        run("chown", image.user, place / "key")
         names = ("POSTGRES_PASSWORD", "PREFECT_PASSWORD")
         self.dotenv = {name: secrets.token_hex(24) for name in names} | {"PREFECT_ENCRYPTION_KEY": fernet_key()}
         text = re.sub(r"\$\{(\w+)(:[-?][^}]*)?\}", lambda found: self.dotenv.get(found[1], ""), compose_text())
@@ -187,12 +188,13 @@ class Services:
         """Waits for the service's own health check."""
         kind, *check = self.compose["services"][name]["healthcheck"]["test"]
         assert kind == "CMD"
-        deadline = time.monotonic() + seconds
-        while subprocess.run(
-            self.words(name, entrypoint=check), env=self.environment(name), capture_output=True, check=False
+        command, deadline = self.words(name, entrypoint=check), time.monotonic() + seconds
+        while (
+            done := subprocess.run(command, env=self.environment(name), capture_output=True, text=True, check=False)
         ).returncode:
             if time.monotonic() > deadline or any(process.poll() for process in self.running):
-                raise SystemExit(f"{name} is not healthy:\n{(self.place / f'{name}.log').read_text()[-3000:]}")
+                log = (self.place / f"{name}.log").read_text()[-3000:]
+                raise SystemExit(f"{name} is not healthy:\n{done.stdout}{done.stderr}{log}")
             time.sleep(1)
         print(f"{name}: healthy ({shlex.join(check)[:60]})", flush=True)
 
