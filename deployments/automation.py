@@ -42,7 +42,7 @@ def automate(profile: Profile, cron: str, timezone: str) -> Automation:
 
     Raises: WrongUseError for a schedule or a time zone that is none.
     """
-    schedule = _schedule(cron, timezone)
+    schedule, times = _schedule(cron, timezone), next_times(cron, timezone)
     with get_client(sync_client=True) as client:
         client.create_deployment(
             flow_id=client.create_flow(import_users),
@@ -58,7 +58,7 @@ def automate(profile: Profile, cron: str, timezone: str) -> Automation:
             concurrency_limit=1,
             concurrency_options=ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
         )
-    return Automation(profile.name, cron, timezone, active=True, times=next_times(cron, timezone))
+    return Automation(profile.name, cron, timezone, active=True, times=times)
 
 
 def stop_automation(profile: str) -> bool:
@@ -91,10 +91,14 @@ def next_times(cron: str, timezone: str, after: datetime | None = None) -> tuple
 
     Raises: WrongUseError for a schedule or a time zone that is none.
     """
+    from prefect._vendor.croniter import CroniterBadDateError
     from prefect.server.schemas.schedules import CronSchedule as Reckoning
 
     _schedule(cron, timezone)
-    dates = asyncio.run(Reckoning(cron=cron, timezone=timezone).get_dates(TIMES_SHOWN, after or datetime.now(UTC)))
+    try:
+        dates = asyncio.run(Reckoning(cron=cron, timezone=timezone).get_dates(TIMES_SHOWN, after or datetime.now(UTC)))
+    except CroniterBadDateError:
+        raise WrongUseError("schedule-invalid", f"{cron!r} names a day that never comes. Choose another one.") from None
     return tuple(dates)
 
 

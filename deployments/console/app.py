@@ -10,7 +10,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from deployments.console import pages_edit, pages_history, pages_people, pages_plan, pages_profiles, pages_session
+from deployments.console import (
+    pages_automate,
+    pages_edit,
+    pages_history,
+    pages_people,
+    pages_plan,
+    pages_profiles,
+    pages_session,
+)
 from deployments.console.access import Access
 from deployments.console.headers import SafeHeaders
 from deployments.console.refusal import RefusalError
@@ -29,12 +37,14 @@ def create_app(settings: Settings, access: Access, *, upload_limit_bytes: int = 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncGenerator[None]:
         site.desk.warm()
+        site.schedules.standing()
         yield
+        site.schedules.close()
         site.desk.close()
 
     app = FastAPI(title="Rollcall console", docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
     app.state.site = site
-    for pages in (pages_session, pages_profiles, pages_plan, pages_edit, pages_history, pages_people):
+    for pages in (pages_session, pages_profiles, pages_plan, pages_automate, pages_edit, pages_history, pages_people):
         app.include_router(pages.router)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
     app.add_middleware(SafeHeaders, hosts=access.hosts)

@@ -26,7 +26,7 @@ from tasks.run import timestamp
 
 router = APIRouter()
 
-TABS: Final = ("basic", "prefilter", "variables", "structure", "brakes", "history")
+TABS: Final = ("basic", "prefilter", "variables", "structure", "brakes", "automate", "history")
 
 
 @dataclass(frozen=True)

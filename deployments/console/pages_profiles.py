@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from deployments.console.first_rows import FirstRows, first_rows
+from deployments.console.pages_automate import PRESETS
 from deployments.console.receive import Sink, receive_form
 from deployments.console.refusal import RefusalError
 from deployments.console.web import Admin, CheckedForm, Viewer, go, page, proved_profile, require_token
@@ -52,7 +53,8 @@ def list_profiles(request: Request, visitor: Viewer) -> Response:
     last = {name: {**run, "summary": json.loads(run["summary"])} for name, run in last.items()}
     listed = [_listed(path, last.get(path.stem)) for path in profile_files(visitor.site.settings)]
     jobs = [job for job in visitor.site.jobs.all() if job.kind == "simulate"][:5]
-    return page(request, visitor, "profiles.html", profiles=listed, jobs=jobs)
+    standing = visitor.site.schedules.standing()
+    return page(request, visitor, "profiles.html", profiles=listed, jobs=jobs, standing=standing, presets=PRESETS)
 
 
 @router.get("/profiles/new")
@@ -94,6 +96,7 @@ def make_profile(request: Request, visitor: Admin, form: CheckedForm) -> Respons
         values = {**_DEFAULTS, **form.chosen("name", *CHOICES)}
         return page(request, visitor, "new.html", 422, values=values, found=None, problem=problem)
     visitor.note("new-profile", form["name"])
+    visitor.site.schedules.renew_forms()
     return go(f"/profiles/{form['name']}/basic")
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 CELL_CHARACTERS: Final = 300
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MISLEADING: Final = re.compile(
     "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
@@ -58,3 +59,8 @@ def number(count: int) -> str:
 def mac(value: str | None) -> str:
     """A MAC address in pairs."""
     return ":".join(value[at : at + 2] for at in range(0, len(value), 2)) if value else ""
+
+
+def weekday(moment: datetime) -> str:
+    """The day of the week, short and in English."""
+    return WEEKDAYS[moment.weekday()]

@@ -20,6 +20,7 @@ from deployments.console.first_rows import Samples
 from deployments.console.jobs import Desk, Jobs
 from deployments.console.plans import Plans
 from deployments.console.refusal import RefusalError
+from deployments.console.schedules import Schedules
 from deployments.console.sessions import COOKIE, LIFETIME_SECONDS, Guesses, Session, Sessions
 from deployments.console.versions import Versions
 from deployments.console.words import preferred, said
@@ -50,6 +51,7 @@ class Site:
     plans: Plans
     samples: Samples
     versions: Versions
+    schedules: Schedules
     templates: Environment
     upload_limit_bytes: int
 
@@ -73,6 +75,7 @@ def open_site(settings: Settings, access: Access, upload_limit_bytes: int) -> Si
         plans=Plans(jobs),
         samples=Samples(home / "samples", store.keyring),
         versions=Versions(home / "versions"),
+        schedules=Schedules(settings),
         templates=_environment(),
         upload_limit_bytes=upload_limit_bytes,
     )
@@ -293,6 +296,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     filters = cast("dict[str, Any]", environment.filters)  # pyright: ignore[reportUnknownMemberType] - untyped in Jinja2
-    looks = (shown.cell, shown.plain, shown.when, shown.size, shown.number, shown.mac)
+    looks = (shown.cell, shown.plain, shown.when, shown.size, shown.number, shown.mac, shown.weekday)
     filters.update({look.__name__: look for look in looks})
     return environment

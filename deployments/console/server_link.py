@@ -1,0 +1,53 @@
+"""The installation's Prefect server as the console meets it: perhaps there, perhaps not, perhaps back tomorrow.
+
+Prefect settles its server when it is imported. The console lives longer than that answer, so it names the server anew
+each time it speaks to it.
+"""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from deployments.server import POOL, answers, known_server
+from tasks.prefect_settings import prepare_prefect
+from tasks.settings import Settings
+
+PATIENCE_SECONDS = 1.0
+
+
+def server_there(settings: Settings) -> dict[str, str] | None:
+    """What a client of the server that answers now needs; None where none answers."""
+    url = os.environ.get("PREFECT_API_URL")
+    known = None if url else known_server(settings)
+    if url:
+        told = {name: os.environ.get(name, "") for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")}
+    elif known is not None:
+        told = known.client_environment()
+    else:
+        return None
+    return told if answers(told["PREFECT_API_URL"], PATIENCE_SECONDS) else None
+
+
+@contextmanager
+def talking_to(server: dict[str, str]) -> Generator[None]:
+    """Inside, Prefect's clients talk to this server."""
+    prepare_prefect()
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    auth = server["PREFECT_API_AUTH_STRING"]
+    named = {PREFECT_API_URL: server["PREFECT_API_URL"], PREFECT_API_AUTH_STRING: auth or None}
+    with temporary_settings({setting: value for setting, value in named.items() if value}):
+        yield
+
+
+def workers_online() -> int:
+    """How many workers take runs of the pool now; call it while talking to the server."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    with get_client(sync_client=True) as client:
+        try:
+            workers = client.read_workers_for_work_pool(POOL)
+        except ObjectNotFound:
+            return 0
+    return sum(worker.status == "ONLINE" for worker in workers)
