@@ -20,7 +20,6 @@ import sqlalchemy as sa
 
 from tasks.errors import WrongUseError
 from tasks.run import timestamp
-from tasks.store.connection import Connection
 from tasks.store.store import Store
 from tasks.store.upload_tables import upload_pieces, uploads
 
@@ -81,49 +80,82 @@ class Upload:
                 yield self.store.keyring.open(found["content"][0], **_place(self, position))
 
 
-def keep_upload(store: Store, content: BinaryIO, name: str, now: datetime, limits: UploadLimits) -> Upload:
-    """Seals a stream into the database; the new upload, or nothing at all when the stream breaks.
+class UploadWriter:
+    """Seals what is written to it into the database, piece by piece; the upload can be found once it is closed.
 
-    Each piece is committed by itself: a slow upload must not keep an import from writing. An upload can be found when
-    it is whole.
-    Raises: WrongUseError when it is empty or larger than allowed.
+    Each piece is committed by itself: a slow upload must not keep an import from writing.
     """
-    upload = Upload(f"upload-{secrets.token_hex(8)}", PurePath(name).name or "upload.csv", 0, 0, store)
-    times = {"created": timestamp(now), "expires": timestamp(now + limits.lifetime)}
-    row = {"id": upload.id, "name": upload.name, "size_bytes": 0, "pieces": 0}
-    try:
+
+    def __init__(self, store: Store, name: str, now: datetime, limits: UploadLimits) -> None:
+        self.upload = Upload(f"upload-{secrets.token_hex(8)}", PurePath(name).name or "upload.csv", 0, 0, store)
+        self._limit_bytes = limits.size_bytes
+        self._waiting = bytearray()
+        times = {"created": timestamp(now), "expires": timestamp(now + limits.lifetime)}
+        row = {"id": self.upload.id, "name": self.upload.name, "size_bytes": 0, "pieces": 0}
         with store.open() as connection:
             connection.execute(sa.insert(uploads).values(**row, **times))
             connection.commit()
-            size_bytes, pieces = _write_pieces(connection, upload, content, limits)
-            facts = {"size_bytes": size_bytes, "pieces": pieces}
-            store.check_key(connection)
-            connection.execute(sa.update(uploads).where(uploads.c.id == upload.id).values(**facts))
-            connection.commit()
-    except BaseException:
-        forget_upload(store, upload.id)
-        raise
-    return replace(upload, **facts)
 
+    def write(self, data: bytes) -> None:
+        """Takes the next bytes, and seals every piece that is full.
 
-def _write_pieces(connection: Connection, upload: Upload, content: BinaryIO, limits: UploadLimits) -> tuple[int, int]:
-    size_bytes = position = 0
-    while piece := content.read(PIECE_BYTES):
-        size_bytes += len(piece)
-        if size_bytes > limits.size_bytes:
+        Raises: WrongUseError when the file becomes larger than allowed.
+        """
+        self._waiting += data
+        if self.upload.size_bytes + len(self._waiting) > self._limit_bytes:
             raise WrongUseError(
                 "upload-too-large",
-                f"The file is larger than {limits.size_bytes:,} bytes, the most that an upload may hold. "
+                f"The file is larger than {self._limit_bytes:,} bytes, the most that an upload may hold. "
                 "Raise ROLLCALL_UPLOAD_LIMIT_BYTES, or let a profile of type url fetch it.",
             )
-        sealed = upload.store.keyring.seal(piece, **_place(upload, position))
-        rows = {"upload_id": [upload.id], "position": [position], "content": [sealed]}
-        connection.append(upload_pieces, pl.DataFrame(rows, schema_overrides={"position": pl.Int32}))
-        connection.commit()
-        position += 1
-    if not size_bytes:
-        raise WrongUseError("upload-empty", "The uploaded file is empty. Choose the CSV file again.")
-    return size_bytes, position
+        while len(self._waiting) >= PIECE_BYTES:
+            self._seal(bytes(self._waiting[:PIECE_BYTES]))
+            del self._waiting[:PIECE_BYTES]
+
+    def close(self) -> Upload:
+        """Seals the rest; from here on the upload can be found.
+
+        Raises: WrongUseError when nothing was written.
+        """
+        if self._waiting:
+            self._seal(bytes(self._waiting))
+            self._waiting.clear()
+        if not self.upload.size_bytes:
+            raise WrongUseError("upload-empty", "The uploaded file is empty. Choose the CSV file again.")
+        facts = {"size_bytes": self.upload.size_bytes, "pieces": self.upload.pieces}
+        with self.upload.store.open() as connection:
+            self.upload.store.check_key(connection)
+            connection.execute(sa.update(uploads).where(uploads.c.id == self.upload.id).values(**facts))
+            connection.commit()
+        return self.upload
+
+    def abandon(self) -> None:
+        """Takes back what was written: the rest will not come."""
+        forget_upload(self.upload.store, self.upload.id)
+
+    def _seal(self, piece: bytes) -> None:
+        upload = self.upload
+        sealed = upload.store.keyring.seal(piece, **_place(upload, upload.pieces))
+        rows = {"upload_id": [upload.id], "position": [upload.pieces], "content": [sealed]}
+        with upload.store.open() as connection:
+            connection.append(upload_pieces, pl.DataFrame(rows, schema_overrides={"position": pl.Int32}))
+            connection.commit()
+        self.upload = replace(upload, size_bytes=upload.size_bytes + len(piece), pieces=upload.pieces + 1)
+
+
+def keep_upload(store: Store, content: BinaryIO, name: str, now: datetime, limits: UploadLimits) -> Upload:
+    """Seals a stream into the database; the new upload, or nothing at all when the stream breaks.
+
+    Raises: WrongUseError when it is empty or larger than allowed.
+    """
+    writer = UploadWriter(store, name, now, limits)
+    try:
+        while piece := content.read(PIECE_BYTES):
+            writer.write(piece)
+        return writer.close()
+    except BaseException:
+        writer.abandon()
+        raise
 
 
 def find_upload(store: Store, upload: str, now: datetime) -> Upload:

@@ -1,109 +1,35 @@
 """The console over HTTP: who may do what, what is refused, what a page never shows, what lies on the disk."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI
+import sqlalchemy as sa
 
 from deployments.console import web
-from deployments.console.access import Access, Person, Role, access_for, write_person
-from deployments.console.app import create_app
+from deployments.console.access import Person, Role, access_for, write_person
 from deployments.console.editing import version_of, with_basic, with_snippet, with_variables
 from deployments.console.first_rows import first_rows
-from deployments.console.sealed_file import SealedFile, SealedWriter
 from deployments.console.sessions import GUESSES, Guesses
 from deployments.console.shown import cell
 from deployments.console.words import preferred, said
-from deployments.console.work import perform
 from tasks.errors import WrongUseError
-from tasks.keyring import Keyring, SealError
 from tasks.profile_file import parse_profile
 from tasks.settings import Settings
+from tasks.store.store import open_store
+from tasks.store.upload_tables import upload_pieces, uploads
+from tests.browsing import Browser, browsers, client, local, place, send, simulate, token
 from tests.world import SEED, TEMPLATE
+
+__all__ = ["browsers", "client", "place"]
 
 PASSWORD = "correct horse battery"
 HOSTILE = '<script>alert(1)</script>,"""><img src=x onerror=alert(1)>",{{7*7}}'
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installation with one profile."""
-    monkeypatch.setenv("ROLLCALL_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("ROLLCALL_PROFILES", str(tmp_path / "profiles"))
-    (tmp_path / "profiles").mkdir()
-    (tmp_path / "profiles" / "staff.yaml").write_text(TEMPLATE.read_text("utf-8"), "utf-8")
-    return tmp_path
-
-
-def local(role: Role) -> Access:
-    return Access(file=Path("none"), local=Person("local", role), hosts=frozenset({"127.0.0.1"}))
-
-
-class Browser(httpx.Client):
-    """A client of a console that listens on loopback; its jobs are done at once, in this process."""
-
-    def __init__(self, app: FastAPI) -> None:
-        config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off", proxy_headers=False)
-        self.app, self.server = app, uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run)
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.005)
-        port = self.server.servers[0].sockets[0].getsockname()[1]
-        super().__init__(base_url=f"http://127.0.0.1:{port}", follow_redirects=True, timeout=30)
-
-    def close(self) -> None:
-        super().close()
-        self.server.should_exit = True
-        self.thread.join()
-
-
-@pytest.fixture
-def browsers(place: Path) -> Iterator[Callable[..., Browser]]:
-    """Opens consoles of the installation, with the access that a test wants."""
-    opened: list[Browser] = []
-
-    def browser(access: Access | None = None) -> Browser:
-        app = create_app(Settings(), access or local(Role.ADMIN), upload_limit_bytes=1 << 20)
-        app.state.site.desk.hand_over = lambda job: perform(job.id)
-        opened.append(Browser(app))
-        opened[-1].get("/profiles")
-        return opened[-1]
-
-    yield browser
-    for each in opened:
-        each.close()
-
-
-def token(client: Browser, path: str = "/login") -> str:
-    found = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get(path).text)
-    assert found is not None
-    return found[1]
-
-
-def send(client: Browser, path: str, **fields: str) -> httpx.Response:
-    return client.post(path, data={"csrf": token(client), **fields})
-
-
-def simulate(client: Browser, content: bytes, profile: str = "staff") -> httpx.Response:
-    files = {"file": ("users.csv", content)}
-    return client.post(f"/profiles/{profile}/simulate", data={"csrf": token(client)}, files=files)
-
-
-@pytest.fixture
-def client(browsers: Callable[..., Browser]) -> Browser:
-    """A browser of the only administrator."""
-    return browsers()
 
 
 def test_every_answer_forbids_foreign_scripts_frames_and_caches(client: Browser) -> None:
@@ -221,31 +147,13 @@ def test_an_upload_lies_sealed_and_nothing_of_it_in_clear(client: Browser, place
             assert b"12ab34cd56" not in path.read_bytes(), path
 
 
-def test_a_sealed_file_opens_whole_or_not_at_all(tmp_path: Path) -> None:
-    ring, path = Keyring(b"1" * 32), tmp_path / "upload"
-    content = os.urandom(3 * (1 << 16) + 17)
-    writer = SealedWriter(path, ring)
-    for at in range(0, len(content), 1000):
-        writer.write(content[at : at + 1000])
-    writer.close()
-    sealed = path.read_bytes()
-
-    assert SealedFile(path, "users.csv", ring).read_bytes() == content
-    chunk = (1 << 16) + 16
-    for damaged in (sealed[:-1], sealed[: 32 + 2 * chunk], sealed[:40] + b"x" + sealed[41:]):
-        path.write_bytes(damaged)
-        with pytest.raises(SealError):
-            SealedFile(path, "users.csv", ring).read_bytes()
-    path.write_bytes(sealed)
-    with pytest.raises(SealError):
-        SealedFile(path, "users.csv", Keyring(b"2" * 32)).read_bytes()
-
-
 def test_a_file_over_the_limit_is_refused_and_nothing_of_it_stays(client: Browser, place: Path) -> None:
     found = simulate(client, b"a" * (1 << 20) + b"bc")
 
     assert found.status_code == 413 and "1 MiB" in found.text
-    assert list((place / "home" / "console" / "jobs").iterdir()) == []
+    assert not (place / "home" / "console" / "jobs").exists()
+    with open_store(Settings()).open() as connection:
+        assert connection.read(sa.select(uploads)).is_empty() and connection.read(sa.select(upload_pieces)).is_empty()
 
 
 def test_what_comes_from_a_csv_is_never_markup(client: Browser) -> None:
@@ -399,9 +307,11 @@ def test_an_upload_of_150_mb_leaves_the_memory_as_it_was(place: Path) -> None:
 import asyncio, resource, sys
 from pathlib import Path
 from deployments.console.receive import receive_form
-from deployments.console.sealed_file import SealedWriter
-from tasks.keyring import Keyring
-ring, path = Keyring(b"1" * 32), Path(sys.argv[1])
+from datetime import UTC, datetime, timedelta
+from tasks.settings import Settings
+from tasks.store.store import open_store
+from tasks.uploads import UploadLimits, UploadWriter
+store, limits = open_store(Settings()), UploadLimits(1 << 30, timedelta(hours=1))
 async def body():
     yield b'--x\\r\\nContent-Disposition: form-data; name="file"; filename="users.csv"\\r\\n\\r\\n'
     for _ in range(150 * 16):
@@ -409,12 +319,15 @@ async def body():
     yield b'\\r\\n--x--\\r\\n'
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 form = "multipart/form-data; boundary=x"
-found = asyncio.run(receive_form(form, body(), 1 << 30, lambda fields: SealedWriter(path, ring)))
+def sink(fields, name):
+    return UploadWriter(store, name, datetime.now(UTC), limits)
+found = asyncio.run(receive_form(form, body(), 1 << 30, sink))
 assert found.size_bytes == 150 << 20, found.size_bytes
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
-    command = [sys.executable, "-c", script, str(place / "sealed")]
+    command = [sys.executable, "-c", script]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert int(found.stdout) < 100 * 1024, f"grew by {found.stdout} KiB"
-    assert (place / "sealed").stat().st_size > 150 << 20
+    with open_store(Settings()).open() as connection:
+        assert connection.read(sa.select(uploads.c.size_bytes))["size_bytes"].to_list() == [150 << 20]

@@ -8,7 +8,7 @@ import schemathesis
 from hypothesis import strategies as st
 
 from deployments.console.editing import version_of
-from tests.test_console import Browser, browsers, place, simulate, token
+from tests.browsing import Browser, browsers, place, simulate, token
 
 __all__ = ["browsers", "place"]
 

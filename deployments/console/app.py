@@ -26,13 +26,12 @@ from deployments.console.web import HERE, Site, go, open_site, page, visitor_of
 from tasks.errors import RollcallError
 from tasks.settings import Settings
 
-UPLOAD_LIMIT_BYTES: Final = 512 << 20
 _SENTENCES: Final = {404: "There is no such page.", 405: "This address does not take that request."}
 
 
-def create_app(settings: Settings, access: Access, *, upload_limit_bytes: int = UPLOAD_LIMIT_BYTES) -> FastAPI:
+def create_app(settings: Settings, access: Access) -> FastAPI:
     """The console of an installation."""
-    site = open_site(settings, access, upload_limit_bytes)
+    site = open_site(settings, access)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncGenerator[None]:

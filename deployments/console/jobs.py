@@ -1,8 +1,8 @@
 """Simulations and imports that the console runs: each a folder under ROLLCALL_HOME, done by a worker process.
 
-The folder holds `job.json` (no secret, no cell), the sealed upload, the sealed plan and the sealed failed rows, for 24
-hours at most. So a restart of the console loses nothing, a large file never stands in the server's memory, and pages
-stay quick while a plan is made.
+The folder holds `job.json` (no secret, no cell), the sealed plan and the sealed failed rows, for 24 hours at most; the
+upload lies sealed in the database, where any worker finds it. So a restart of the console loses nothing, a large file
+never stands in the server's memory, and pages stay quick while a plan is made.
 """
 
 import json
@@ -20,7 +20,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal
 
-from deployments.console.sealed_file import SealedFile
 from tasks.keyring import Keyring
 
 Kind = Literal["simulate", "import", "simulate-undo", "undo"]
@@ -45,6 +44,7 @@ class Job:
     status: Status = "waiting"
     file: str = ""
     size_bytes: int = 0
+    upload: str = ""
     of: str = ""
     expected: str = ""
     approve: str = ""
@@ -56,6 +56,11 @@ class Job:
     error: tuple[str, str] | None = None
     steps: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
     finished: float = 0.0
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The file of this work, as another job takes it over."""
+        return {"file": self.file, "size_bytes": self.size_bytes, "upload": self.upload}
 
     @property
     def over(self) -> bool:
@@ -115,15 +120,17 @@ class Jobs:
         names = sorted((path.name for path in self.folder.iterdir()), reverse=True)
         return [job for job in map(self.read, names) if job is not None]
 
-    def upload_path(self, job_id: str) -> Path:
-        """Where the sealed upload of a job lies."""
-        return self.place(job_id) / "upload"
+    def keep_failed_rows(self, job_id: str, rows: bytes) -> None:
+        """Seals the rows that did not get in."""
+        sealed = self.keyring.seal(rows, table="plans", row=job_id, column="failed")
+        (self.place(job_id) / "failed").write_bytes(sealed)
 
-    def upload(self, job: Job) -> SealedFile | None:
-        """The upload of a job, or of the job whose plan it applies; None for a profile that fetches."""
-        if not job.file:
+    def failed_rows(self, job_id: str) -> bytes | None:
+        """The rows that did not get in, as CSV; None where all did."""
+        path = self.place(job_id) / "failed"
+        if not path.is_file():
             return None
-        return SealedFile(self.upload_path(job.of or job.id), job.file, self.keyring)
+        return self.keyring.open(path.read_bytes(), table="plans", row=job_id, column="failed")
 
     def discard(self, job_id: str) -> None:
         """Takes a job away with all that it kept."""

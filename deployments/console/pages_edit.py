@@ -69,7 +69,7 @@ def save_tab(request: Request, visitor: Admin, name: str, tab: str, form: Checke
     try:
         text = _edited(before, tab, form)
         now = timestamp(datetime.now(UTC))
-        visitor.site.versions.save(path, text, form["version"], visitor.person.name if visitor.person else "", now)
+        visitor.site.versions.save(path, text, form["version"], visitor.name, now)
     except ProfileError as error:
         local = _local_problems(tab, form)
         return _tab_page(

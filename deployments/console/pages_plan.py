@@ -4,17 +4,16 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from deployments.console.jobs import Job
 from deployments.console.receive import Received, receive_form
 from deployments.console.refusal import RefusalError
-from deployments.console.sealed_file import SealedFile, SealedWriter
 from deployments.console.web import (
     Admin,
     CheckedForm,
@@ -27,9 +26,11 @@ from deployments.console.web import (
     pager,
     require_token,
 )
+from tasks.errors import WrongUseError
 from tasks.profile_file import find_profile, load_profile, profile_files
 from tasks.step import ORDER
 from tasks.store.runs import find_run
+from tasks.uploads import UploadLimits, UploadWriter, find_upload, forget_upload
 
 router = APIRouter()
 
@@ -38,41 +39,42 @@ router = APIRouter()
 async def simulate(request: Request, visitor: Operator, name: str) -> Response:
     """Takes the file, seals it as it comes, and has the plan made."""
     require_profile(visitor, name)
-    job = visitor.site.jobs.new("simulate", name, _name(visitor))
-    try:
-        received = await receive_upload(request, visitor, job)
-        return await run_in_threadpool(_begin, visitor, job, received)
-    except BaseException:
-        visitor.site.jobs.discard(job.id)
-        raise
+    received, upload = await receive_upload(request, visitor)
+    return await run_in_threadpool(_begin, visitor, name, received, upload)
 
 
-def _begin(visitor: Visitor, job: Job, received: Received) -> Response:
+def _begin(visitor: Visitor, name: str, received: Received, upload: str) -> Response:
     site = visitor.site
-    profile = load_profile(find_profile(job.profile, site.settings))
-    if profile.type == "upload" and not received.name:
+    wants_file = load_profile(find_profile(name, site.settings)).type == "upload"
+    if wants_file and not upload:
         raise RefusalError(400, "Choose a CSV file first.")
-    if received.name:
-        site.samples.keep(job.profile, received.head, whole=received.size_bytes <= len(received.head))
-    fetched = "" if profile.type == "url" else received.name
-    ready = site.jobs.write(replace(job, file=fetched, size_bytes=received.size_bytes))
-    visitor.note("simulate", f"{job.profile} {job.id}")
-    site.desk.hand_over(ready)
+    facts: dict[str, Any] = {}
+    if upload:
+        site.samples.keep(name, received.head, whole=received.size_bytes <= len(received.head))
+        facts = {"file": received.name, "size_bytes": received.size_bytes, "upload": upload}
+    if upload and not wants_file:
+        forget_upload(site.store, upload)
+        facts = {}
+    job = site.jobs.new("simulate", name, visitor.name, **facts)
+    visitor.note("simulate", f"{name} {job.id}")
+    site.desk.hand_over(job)
     return go(f"/plans/{job.id}")
 
 
-async def receive_upload(request: Request, visitor: Visitor, job: Job) -> Received:
-    """The form of the request; its file lies sealed in the job's folder afterwards."""
-    site = visitor.site
+async def receive_upload(request: Request, visitor: Visitor) -> tuple[Received, str]:
+    """The form of the request; its file lies sealed in the database afterwards, under the id that is given as well."""
+    site, opened = visitor.site, list[UploadWriter]()
+    limits = UploadLimits(site.settings.upload_limit_bytes, timedelta(hours=site.settings.upload_hours))
 
-    def open_file(fields: dict[str, str]) -> SealedWriter:
+    def open_file(fields: dict[str, str], name: str) -> UploadWriter:
         require_token(request, visitor, fields.get("csrf", ""))
-        return SealedWriter(site.jobs.upload_path(job.id), site.jobs.keyring)
+        opened.append(UploadWriter(site.store, name, datetime.now(UTC), limits))
+        return opened[0]
 
     chunks: AsyncIterator[bytes] = request.stream()
-    received = await receive_form(request.headers.get("content-type", ""), chunks, site.upload_limit_bytes, open_file)
+    received = await receive_form(request.headers.get("content-type", ""), chunks, limits.size_bytes, open_file)
     require_token(request, visitor, received.fields.get("csrf", ""))
-    return received
+    return received, opened[0].upload.id if opened else ""
 
 
 @router.get("/plans/{job_id}")
@@ -90,7 +92,7 @@ def show_plan(request: Request, visitor: Viewer, job_id: str) -> Response:
     found = pages[show](cut)
     values: dict[str, Any] = {"job": job, "plan": plan, "head": plan.head, "show": show, "rows": found.rows}
     has_failed = (visitor.site.jobs.place(job_id) / "failed").is_file()
-    can_import = job.undoes == "" and (not job.file or visitor.site.jobs.upload_path(job_id).is_file())
+    can_import = job.undoes == "" and _has_its_file(visitor, job)
     return page(
         request,
         visitor,
@@ -121,12 +123,10 @@ def import_plan(visitor: Operator, job_id: str, form: CheckedForm) -> Response:
     checksum, approve = str(plan.head["checksum"]), form["approve"]
     if plan.head["held"] and approve != checksum:
         raise RefusalError(409, "A brake holds this plan. Look at it, and approve it there.")
-    if job.file and not site.jobs.upload_path(job_id).is_file():
+    if not _has_its_file(visitor, job):
         raise RefusalError(409, "This plan was imported already. Simulate again.")
     facts = {"approve": checksum} if plan.head["held"] else {"expected": checksum}
-    made = site.jobs.new(
-        "import", job.profile, _name(visitor), file=job.file, size_bytes=job.size_bytes, of=job.id, **facts
-    )
+    made = site.jobs.new("import", job.profile, visitor.name, **job.source, of=job.id, **facts)
     visitor.note("approve" if plan.head["held"] else "import", f"{job.profile} {checksum}")
     site.desk.hand_over(made)
     return go(f"/plans/{made.id}")
@@ -141,7 +141,7 @@ def look_at_undo(visitor: Admin, run_id: str, form: CheckedForm) -> Response:
         run = find_run(connection, run_id)
     if run is None:
         raise RefusalError(404, "There is no such run. The history lists them all.")
-    made = site.jobs.new("simulate-undo", str(run["profile"]), _name(visitor), undoes=run_id)
+    made = site.jobs.new("simulate-undo", str(run["profile"]), visitor.name, undoes=run_id)
     visitor.note("simulate-undo", run_id)
     site.desk.hand_over(made)
     return go(f"/plans/{made.id}")
@@ -156,7 +156,7 @@ def undo(visitor: Admin, job_id: str, form: CheckedForm) -> Response:
         raise RefusalError(409, "This plan is not there any more. Simulate again.")
     if form["approve"] != plan.head["checksum"]:
         raise RefusalError(409, "A brake holds this plan. Look at it, and approve it there.")
-    made = site.jobs.new("undo", job.profile, _name(visitor), undoes=job.undoes, of=job.id, approve=form["approve"])
+    made = site.jobs.new("undo", job.profile, visitor.name, undoes=job.undoes, of=job.id, approve=form["approve"])
     visitor.note("undo", job.undoes)
     site.desk.hand_over(made)
     return go(f"/plans/{made.id}")
@@ -167,14 +167,10 @@ def simulate_again(visitor: Operator, job_id: str, form: CheckedForm) -> Respons
     """Makes the plan anew from the same file."""
     del form
     job, site = _job(visitor, job_id), visitor.site
-    source = site.jobs.upload_path(job.of or job.id)
-    if job.file and not source.is_file():
+    if not _has_its_file(visitor, job):
         raise RefusalError(409, "The file is not kept any more. Upload it again.")
     kind = "simulate-undo" if job.undoes else "simulate"
-    facts = {"file": job.file, "size_bytes": job.size_bytes, "undoes": job.undoes}
-    made = site.jobs.new(kind, job.profile, _name(visitor), **facts)
-    if job.file:
-        site.jobs.upload_path(made.id).hardlink_to(source)
+    made = site.jobs.new(kind, job.profile, visitor.name, **job.source, undoes=job.undoes)
     visitor.note("simulate", f"{job.profile} {made.id}")
     site.desk.hand_over(made)
     return go(f"/plans/{made.id}")
@@ -186,6 +182,8 @@ def discard(visitor: Operator, job_id: str, form: CheckedForm) -> Response:
     del form
     job = _job(visitor, job_id)
     visitor.site.jobs.discard(job_id)
+    if job.upload and all(other.upload != job.upload for other in visitor.site.jobs.all()):
+        forget_upload(visitor.site.store, job.upload)
     visitor.note("discard", f"{job.profile} {job_id}")
     return go(f"/profiles/{job.profile}/basic")
 
@@ -197,21 +195,18 @@ def download_plan(visitor: Viewer, job_id: str) -> Response:
     if plan is None:
         raise RefusalError(404, "This plan is not there any more. Simulate again.")
     content = json.dumps(plan.document(job.profile), ensure_ascii=False, indent=2)
-    return Response(content, media_type="application/json", headers=_attachment(job.profile, "plan.json"))
+    return Response(content, media_type="application/json", headers=attachment(job.profile, "plan.json"))
 
 
 @router.get("/plans/{job_id}/failed.csv")
 def download_failed_rows(visitor: Operator, job_id: str) -> Response:
     """The rows that did not get in, as CSV, ready to mend and to upload again. They hold what the file held."""
-    job, site = _job(visitor, job_id), visitor.site
-    path = site.jobs.place(job_id) / "failed"
-    if not path.is_file():
+    job = _job(visitor, job_id)
+    content = visitor.site.jobs.failed_rows(job_id)
+    if content is None:
         raise RefusalError(404, "No row of this plan failed, or its rows are not kept any more.")
     visitor.note("failed-rows", f"{job.profile} {job_id}")
-    content = SealedFile(path, "failed", site.jobs.keyring).open("rb")
-    return StreamingResponse(
-        content, media_type="text/csv; charset=utf-8", headers=_attachment(job.profile, "failed.csv")
-    )
+    return Response(content, media_type="text/csv; charset=utf-8", headers=attachment(job.profile, "failed.csv"))
 
 
 def require_profile(visitor: Visitor, name: str) -> None:
@@ -242,10 +237,18 @@ def _steps(job: Job) -> list[tuple[str, float | None]]:
     return [(name, begun.get(name)) for name in order]
 
 
-def _name(visitor: Visitor) -> str:
-    return visitor.person.name if visitor.person else ""
+def _has_its_file(visitor: Visitor, job: Job) -> bool:
+    """Whether the upload of a plan still waits; a profile that fetches needs none."""
+    if not job.file:
+        return True
+    try:
+        find_upload(visitor.site.store, job.upload, datetime.now(UTC))
+    except WrongUseError:
+        return False
+    return True
 
 
-def _attachment(profile: str, name: str) -> dict[str, str]:
+def attachment(profile: str, name: str) -> dict[str, str]:
+    """The headers of a download."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "-", profile)
     return {"Content-Disposition": f'attachment; filename="{plain}-{name}"'}

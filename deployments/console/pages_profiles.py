@@ -1,6 +1,5 @@
 """Profiles: what there is and how it last went; a new one, proposed from a CSV."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from tasks.output import Source, SourceFacts
 from tasks.profile import Profile
 from tasks.profile_file import new_profile, profile_files
 from tasks.store.pages import last_runs
+from tasks.store.views import owners
 
 router = APIRouter()
 
@@ -49,12 +49,13 @@ class Listed:
 def list_profiles(request: Request, visitor: Viewer) -> Response:
     """All profiles with the outcome of their last run; profiles that are gone and left records behind."""
     with visitor.site.store.open() as connection:
-        last = last_runs(connection)
-    last = {name: {**run, "summary": json.loads(run["summary"])} for name, run in last.items()}
+        last, owned = last_runs(connection), owners(connection)
     listed = [_listed(path, last.get(path.stem)) for path in profile_files(visitor.site.settings)]
+    orphans = {name: count for name, count in sorted(owned.items()) if name not in {each.name for each in listed}}
     jobs = [job for job in visitor.site.jobs.all() if job.kind == "simulate"][:5]
     standing = visitor.site.schedules.standing()
-    return page(request, visitor, "profiles.html", profiles=listed, jobs=jobs, standing=standing, presets=PRESETS)
+    values: dict[str, Any] = {"profiles": listed, "jobs": jobs, "standing": standing, "orphans": orphans, "last": last}
+    return page(request, visitor, "profiles.html", presets=PRESETS, **values)
 
 
 @router.get("/profiles/new")
@@ -68,11 +69,12 @@ async def look_at_file(request: Request, visitor: Admin) -> Response:
     """Proposes every setting from a CSV, of which nothing is kept."""
     sink = _Nothing()
 
-    def open_file(fields: dict[str, str]) -> Sink:
+    def open_file(fields: dict[str, str], name: str) -> Sink:
+        del name
         require_token(request, visitor, fields.get("csrf", ""))
         return sink
 
-    content_type, limit = request.headers.get("content-type", ""), visitor.site.upload_limit_bytes
+    content_type, limit = request.headers.get("content-type", ""), visitor.site.settings.upload_limit_bytes
     received = await receive_form(content_type, request.stream(), limit, open_file)
     require_token(request, visitor, received.fields.get("csrf", ""))
     if not received.name:

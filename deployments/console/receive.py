@@ -1,10 +1,9 @@
-"""Reads a form with a file as it arrives: fields into memory, the file to disk, sealed chunk by chunk.
+"""Reads a form with a file as it arrives: fields into memory, the file into a sink, chunk by chunk.
 
 The fields stand before the file in every form of the console, so that a request without a valid token is refused
 before its first byte is kept.
 """
 
-import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -13,6 +12,7 @@ from typing import Any, Final, Protocol
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
+from starlette.concurrency import run_in_threadpool
 
 from deployments.console.refusal import RefusalError
 
@@ -27,7 +27,7 @@ class Sink(Protocol):
         """Takes the next bytes."""
         ...
 
-    def close(self) -> None:
+    def close(self) -> object:
         """All bytes were given."""
         ...
 
@@ -36,14 +36,17 @@ class Sink(Protocol):
         ...
 
 
+OpenFile = Callable[[dict[str, str], str], Sink]
+"""Gives the sink of a file by the fields that came before it and by its name."""
+
+
 @dataclass
 class Received:
-    """What a form brought: its fields, and the file's name, size and SHA-256 where there was one."""
+    """What a form brought: its fields, and the file's name, size and beginning where there was one."""
 
     fields: dict[str, str] = field(default_factory=dict[str, str])
     name: str = ""
     size_bytes: int = 0
-    digest: str = ""
     head: bytes = b""
 
 
@@ -51,9 +54,9 @@ async def receive_form(
     content_type: str,
     chunks: AsyncIterator[bytes],
     limit_bytes: int,
-    open_file: Callable[[dict[str, str]], Sink],
+    open_file: OpenFile,
 ) -> Received:
-    """The form; its file goes into what `open_file` gives, which is called with the fields that came before it.
+    """The form; its file goes into what `open_file` gives, which is called with the fields before it.
 
     Raises: RefusalError for a file or fields too large, for a body that is no form, and whatever `open_file` raises.
     """
@@ -65,13 +68,14 @@ async def receive_form(
     parser = MultipartParser(boundary, reading.callbacks())
     try:
         async for chunk in chunks:
-            parser.write(chunk)
-        parser.finalize()
+            # Sealing and storing may have to wait for the database: not here, where all requests pass.
+            await run_in_threadpool(parser.write, chunk)
+        await run_in_threadpool(parser.finalize)
     except MultipartParseError:
-        reading.abandon()
+        await run_in_threadpool(reading.abandon)
         raise RefusalError(400, "The upload broke off. Upload the file again.") from None
     except BaseException:
-        reading.abandon()
+        await run_in_threadpool(reading.abandon)
         raise
     return reading.received
 
@@ -80,12 +84,11 @@ HEAD_BYTES: Final = 1 << 16
 
 
 class _Reading:
-    def __init__(self, limit_bytes: int, open_file: Callable[[dict[str, str]], Sink]) -> None:
+    def __init__(self, limit_bytes: int, open_file: OpenFile) -> None:
         self.received = Received()
         self._limit_bytes = limit_bytes
         self._open_file = open_file
         self._writer: Sink | None = None
-        self._digest = hashlib.sha256()
         self._in_file = False
         self._header = [b"", b""]
         self._headers: dict[bytes, bytes] = {}
@@ -128,7 +131,7 @@ class _Reading:
         if self._in_file and name:
             if self._writer is not None:
                 raise RefusalError(400, "Upload one file at a time.")
-            self._writer = self._open_file(self.received.fields)
+            self._writer = self._open_file(self.received.fields, name)
             self.received.name = name
 
     def _take(self, data: bytes, start: int, end: int) -> None:
@@ -142,7 +145,6 @@ class _Reading:
             if self.received.size_bytes > self._limit_bytes:
                 message = "The file is larger than {limit} MiB, the limit of this console."
                 raise RefusalError(413, message, limit=self._limit_bytes >> 20)
-            self._digest.update(data)
             if len(self.received.head) < HEAD_BYTES:
                 self.received.head += data[: HEAD_BYTES - len(self.received.head)]
             self._writer.write(data)
@@ -152,5 +154,4 @@ class _Reading:
             self.received.fields[self._field] = self._value.decode("utf-8", "replace")
         elif self._writer is not None and self.received.name:
             self._writer.close()
-            self.received.digest = self._digest.hexdigest()
             self._in_file = False

@@ -53,10 +53,9 @@ class Site:
     versions: Versions
     schedules: Schedules
     templates: Environment
-    upload_limit_bytes: int
 
 
-def open_site(settings: Settings, access: Access, upload_limit_bytes: int) -> Site:
+def open_site(settings: Settings, access: Access) -> Site:
     """The console's parts, made once."""
     store = open_store(settings)
     home = settings.home / "console"
@@ -77,7 +76,6 @@ def open_site(settings: Settings, access: Access, upload_limit_bytes: int) -> Si
         versions=Versions(home / "versions"),
         schedules=Schedules(settings),
         templates=_environment(),
-        upload_limit_bytes=upload_limit_bytes,
     )
 
 
@@ -105,6 +103,11 @@ class Visitor:
     language: str
     address: str
     is_new: bool
+
+    @property
+    def name(self) -> str:
+        """The visitor's name, empty before a login."""
+        return self.person.name if self.person else ""
 
     def may(self, role: Role) -> bool:
         """Whether the visitor has this role or a higher one."""

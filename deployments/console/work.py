@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib import import_module
 from multiprocessing import parent_process
 from threading import Lock, Thread
@@ -13,20 +14,22 @@ from typing import Any, Final
 import polars as pl
 
 from deployments.console.jobs import Job, Jobs
-from deployments.console.sealed_file import SealedWriter
-from deployments.imports import request_for, run_flow, run_undo_flow, simulate_undo
+from deployments.console.server_link import server_there, talking_to, workers_online
+from deployments.imports import run_flow, run_undo_flow, simulate_undo
 from flows.order import as_function, simulate_import, watcher
-from flows.request import UndoRequest, open_job
+from flows.request import ImportRequest, UndoRequest, open_job
 from tasks.errors import RollcallError
 from tasks.failed_rows import failed_rows_csv
 from tasks.output import Table
-from tasks.profile import Profile
+from tasks.prefect_server import start_server
 from tasks.redact import safe
 from tasks.report import Report
 from tasks.sealed import seal_result
 from tasks.settings import Settings
 from tasks.step import Step
+from tasks.store.runs import find_run
 from tasks.store.store import open_store
+from tasks.uploads import forget_expired_uploads
 
 PLAN_NAME: Final = "plan"
 
@@ -51,17 +54,19 @@ def warm_up(flows: bool) -> None:
     """Loads what the first job would wait for; where flows run, the server that records them as well."""
     if not flows:
         return
-    import_module("flows.import_users")
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
-        client.hello()
+    os.environ |= server_there(Settings()) or {}
+    server_is_ready = start_server()
+    for flow in ("flows.import_users", "flows.undo_import", "deployments.console.on_worker"):
+        import_module(flow)
+    server_is_ready()
 
 
 def perform(job_id: str) -> None:
     """Does the job; whatever becomes of it stands in the job's folder afterwards."""
     settings = Settings()
-    jobs = Jobs(settings.home / "console" / "jobs", open_store(settings).keyring)
+    store = open_store(settings)
+    forget_expired_uploads(store, datetime.now(UTC))
+    jobs = Jobs(settings.home / "console" / "jobs", store.keyring)
     job = jobs.read(job_id)
     if job is None or job.over:
         return
@@ -81,23 +86,27 @@ def _perform(job: Job, jobs: Jobs, settings: Settings) -> None:
 
 def _simulate(job: Job, jobs: Jobs, settings: Settings) -> Job:
     watched = _Watched(job, jobs)
-    work = open_job(request_for(job.profile, jobs.upload(job), settings), settings)
+    work = open_job(ImportRequest(profile=job.profile, upload=job.upload or None), settings)
     report = simulate_import(work, watched.call)
     keep_plan(report, job.id, jobs)
     if watched.table is not None and report.plan.issues.filter(pl.col("severity") == "error").height:
-        _keep_failed_rows(watched.table, report, work.profile, jobs, job.id)
+        rows = failed_rows_csv(watched.table, report.plan.issues, work.profile)
+        jobs.keep_failed_rows(job.id, rows)
     return _told(watched.job, report)
 
 
 def _import(job: Job, jobs: Jobs, settings: Settings) -> Job:
+    asked: dict[str, Any] = {"profile": job.profile, "upload": job.upload or None, "approve": job.approve or None}
     watched = _Watched(job, jobs)
-    request = request_for(job.profile, jobs.upload(job), settings).model_copy(
-        update={"expected": job.expected or None, "approve": job.approve or None, "actor": job.actor}
-    )
-    with watched.flow():
-        report = run_flow(request)
-    if report.outcome is not None and report.outcome.applied and job.of:
-        jobs.upload_path(job.of).unlink(missing_ok=True)
+    with _server(settings) as has_worker:
+        if has_worker:
+            from deployments.console.on_worker import deployment_of
+
+            # A worker takes no word for who asked, nor for what was expected: the plan's checksum says it all.
+            request = asked | {"approve": job.approve or job.expected}
+            return watched.on_worker(deployment_of(job.profile), request, settings)
+        with watched.flow():
+            report = run_flow(ImportRequest(**asked, expected=job.expected or None, actor=job.actor))
     return _told(watched.job, report)
 
 
@@ -108,10 +117,12 @@ def _simulate_undo(job: Job, jobs: Jobs, settings: Settings) -> Job:
 
 
 def _undo(job: Job, jobs: Jobs, settings: Settings) -> Job:
-    del settings
     watched = _Watched(job, jobs)
-    with watched.flow():
-        report = run_undo_flow(UndoRequest(run=job.undoes, approve=job.approve, actor=job.actor))
+    with _server(settings) as has_worker:
+        if has_worker:
+            return watched.on_worker("undo-import/undo", {"run": job.undoes, "approve": job.approve}, settings)
+        with watched.flow():
+            report = run_undo_flow(UndoRequest(run=job.undoes, approve=job.approve, actor=job.actor))
     return _told(watched.job, report)
 
 
@@ -123,6 +134,17 @@ _KINDS: Final[dict[str, Callable[[Job, Jobs, Settings], Job]]] = {
 }
 
 
+@contextmanager
+def _server(settings: Settings) -> Generator[bool]:
+    """Whether a worker of the installation's server takes the run; inside, Prefect talks to that server."""
+    server = server_there(settings)
+    if server is None:
+        yield False
+        return
+    with talking_to(server):
+        yield workers_online() > 0
+
+
 class _Watched:
     """Notes each step of a job as it begins; catches the parsed rows, which failed rows are made of."""
 
@@ -131,8 +153,27 @@ class _Watched:
         self.jobs = jobs
         self.table: Table | None = None
 
-    def tell(self, step: str) -> None:
-        self.job = self.jobs.write(replace(self.job, steps=[*self.job.steps, (step, time.time())]))
+    def tell(self, step: str, began: float = 0.0) -> None:
+        self.job = self.jobs.write(replace(self.job, steps=[*self.job.steps, (step, began or time.time())]))
+
+    def on_worker(self, deployment: str, request: dict[str, Any], settings: Settings) -> Job:
+        """Has a worker do it, and tells what became of it as the history does."""
+        from deployments.console.on_worker import run_on_worker
+
+        ended = run_on_worker(deployment, request, self.tell_of_worker)
+        with open_store(settings).open() as connection:
+            run = find_run(connection, ended.run)
+        if ended.failed or run is None:
+            return replace(self.job, status="failed", error=("run-failed", ended.message), run=ended.run if run else "")
+        return replace(self.job, status="done", headline=ended.message, outcome=str(run["status"]), run=ended.run)
+
+    def tell_of_worker(self, flow_run: str, step: str, began: float) -> None:
+        """Notes a step of a flow run elsewhere."""
+        self.job = replace(self.job, flow_run=flow_run)
+        if step:
+            self.tell(step, began)
+        else:
+            self.jobs.write(self.job)
 
     @contextmanager
     def flow(self) -> Generator[None]:
@@ -190,9 +231,3 @@ def _told(job: Job, report: Report) -> Job:
     return replace(
         job, status="done", headline=report.headline, outcome=status, run=outcome.run if outcome else "", error=None
     )
-
-
-def _keep_failed_rows(table: Table, report: Report, profile: Profile, jobs: Jobs, job_id: str) -> None:
-    writer = SealedWriter(jobs.place(job_id) / "failed", jobs.keyring)
-    writer.write(failed_rows_csv(table, report.plan.issues, profile))
-    writer.close()

@@ -11,20 +11,16 @@ from tasks.store.tables import (
     devices,
     extensions,
     import_records,
-    phonebook,
-    roles,
     run_changes,
     run_contacts,
     run_issues,
     run_phones,
     runs,
-    user_roles,
     users,
     voicemail_boxes,
 )
-from tasks.user import PHONEBOOK_FIELDS, ROLE_OF_EVERYONE
+from tasks.store.views import phones_select, read_runs, runs_select, users_select
 
-_ENTRY: Final = tuple(field.column for field in PHONEBOOK_FIELDS)
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}([:. -]?[0-9A-Fa-f]{2}){2,5}")
 
 
@@ -47,8 +43,12 @@ class Page:
 
 
 def page_of_users(connection: Connection, cut: Cut) -> Page:
-    """Users by login, found by a part of login, name, extension or e-mail address."""
+    """Users by login, found by a part of login, name, extension or e-mail address; `only` is a profile."""
     found = sa.select(users.c.id).order_by(users.c.login)
+    every = sa.select(sa.func.count().label("total")).select_from(users)
+    if cut.only:
+        owned = users.c.id.in_(sa.select(import_records.c.user_id).where(import_records.c.profile == cut.only))
+        found, every = found.where(owned), every.where(owned)
     if cut.search:
         holds = _Holds(connection, cut.search)
         found = found.where(
@@ -56,8 +56,8 @@ def page_of_users(connection: Connection, cut: Cut) -> Page:
             | users.c.id.in_(sa.select(extensions.c.user_id).where(holds(extensions.c.number)))
             | users.c.id.in_(sa.select(voicemail_boxes.c.user_id).where(holds(voicemail_boxes.c.email)))
         )
-    ids, total = _keys(connection, found, cut, sa.select(sa.func.count().label("total")).select_from(users))
-    return Page(connection.read(_users().where(users.c.id.in_(ids)).order_by(users.c.login)).to_dicts(), total)
+    ids, total = _keys(connection, found, cut, every)
+    return Page(connection.read(users_select().where(users.c.id.in_(ids)).order_by(users.c.login)).to_dicts(), total)
 
 
 def page_of_phones(connection: Connection, cut: Cut) -> Page:
@@ -73,9 +73,7 @@ def page_of_phones(connection: Connection, cut: Cut) -> Page:
         owners = sa.select(users.c.id).where(holds(users.c.login))
         found = found.where(holds(devices.c.mac, devices.c.ip, devices.c.name) | devices.c.user_id.in_(owners))
     ids, total = _keys(connection, found, cut, every)
-    select = sa.select(devices.c.kind, devices.c.mac, devices.c.ip, devices.c.name, users.c.login)
-    joined = select.select_from(devices.outerjoin(users, users.c.id == devices.c.user_id))
-    rows = connection.read(joined.where(devices.c.id.in_(ids)).order_by(devices.c.mac, devices.c.id))
+    rows = connection.read(phones_select().where(devices.c.id.in_(ids)).order_by(devices.c.mac, devices.c.id))
     return Page(rows.to_dicts(), total)
 
 
@@ -111,11 +109,14 @@ def _changes_of(run_id: str) -> sa.Subquery:
 _CONTACTS_FROM: Final = 1_000_000_000
 
 
-def page_of_issues(connection: Connection, run_id: str, cut: Cut) -> Page:
-    """What a run had to say, in its order; `only` is a code."""
+def page_of_issues(connection: Connection, run_id: str, cut: Cut, *, failed: bool = False) -> Page:
+    """What a run had to say, in its order; `only` is a code, `failed` leaves out what is not an error of a row."""
     issues = run_issues.c
     found = sa.select(issues.position).where(issues.run_id == run_id).order_by(issues.position)
     every = sa.select(sa.func.count().label("total")).select_from(run_issues).where(issues.run_id == run_id)
+    if failed:
+        is_failed = (issues.severity == "error") & issues.row.is_not(None)
+        found, every = found.where(is_failed), every.where(is_failed)
     if cut.only:
         found, every = found.where(issues.code == cut.only), every.where(issues.code == cut.only)
     if cut.search:
@@ -128,8 +129,7 @@ def page_of_issues(connection: Connection, run_id: str, cut: Cut) -> Page:
 
 def page_of_runs(connection: Connection, cut: Cut) -> Page:
     """The history, newest first; `only` is a profile."""
-    newest = (runs.c.started.desc(), runs.c.id.desc())
-    found = sa.select(runs.c.id).order_by(*newest)
+    found = sa.select(runs.c.id).order_by(runs.c.started.desc(), runs.c.id.desc())
     every = sa.select(sa.func.count().label("total")).select_from(runs)
     if cut.only:
         found, every = found.where(runs.c.profile == cut.only), every.where(runs.c.profile == cut.only)
@@ -137,60 +137,21 @@ def page_of_runs(connection: Connection, cut: Cut) -> Page:
         holds = _Holds(connection, cut.search)
         found = found.where(holds(runs.c.id, runs.c.profile, runs.c.actor, runs.c.status, runs.c.kind))
     ids, total = _keys(connection, found, cut, every)
-    columns = (
-        *(runs.c.id, runs.c.kind, runs.c.profile, runs.c.started, runs.c.status),
-        *(runs.c.summary, runs.c.held, runs.c.actor),
-    )
-    return Page(connection.read(sa.select(*columns).where(runs.c.id.in_(ids)).order_by(*newest)).to_dicts(), total)
+    return Page(read_runs(connection, runs_select().where(runs.c.id.in_(ids))), total)
 
 
 def last_runs(connection: Connection) -> dict[str, dict[str, Any]]:
-    """The newest run of each profile."""
+    """The newest run of each profile, as the history shows it."""
     newest = sa.select(runs.c.profile, sa.func.max(runs.c.started, type_=sa.Text).label("started"))
     latest = newest.group_by(runs.c.profile).subquery()
-    columns = (runs.c.id, runs.c.profile, runs.c.kind, runs.c.status, runs.c.started, runs.c.summary)
     same = (runs.c.profile == latest.c.profile) & (runs.c.started == latest.c.started)
-    found = connection.read(sa.select(*columns).join(latest, same))
-    return {row["profile"]: row for row in found.to_dicts()}
+    return {run["profile"]: run for run in read_runs(connection, runs_select().join(latest, same))}
 
 
 def codes_of_run(connection: Connection, run_id: str) -> dict[str, int]:
     """How many issues of each code a run has."""
     codes = sa.select(run_issues.c.code, sa.func.count().label("count")).where(run_issues.c.run_id == run_id)
     return dict(connection.read(codes.group_by(run_issues.c.code).order_by(run_issues.c.code)).rows())
-
-
-def one_user(connection: Connection, login: str) -> dict[str, Any] | None:
-    """A user as `users --json` prints one, read alone; None where there is none."""
-    person = connection.read(sa.select(users.c.id).where(users.c.login == login))
-    if person.is_empty():
-        return None
-    user_id = int(person["id"][0])
-    entries = sa.select(*(phonebook.c[name] for name in _ENTRY)).where(phonebook.c.user_id == user_id)
-    owned = sa.select(devices.c.kind, devices.c.mac, devices.c.ip, devices.c.name).where(devices.c.user_id == user_id)
-    named = sa.select(roles.c.name).join(user_roles, roles.c.id == user_roles.c.role_id)
-    return {
-        **connection.read(_users().where(users.c.id == user_id)).to_dicts()[0],
-        "roles": [ROLE_OF_EVERYONE, *connection.read(named.where(user_roles.c.user_id == user_id))["name"].to_list()],
-        "phonebook": connection.read(entries.order_by(phonebook.c.position)).to_dicts(),
-        "devices": connection.read(owned.order_by(devices.c.kind, devices.c.mac)).to_dicts(),
-    }
-
-
-def _users() -> sa.Select[*tuple[Any, ...]]:
-    return sa.select(
-        users.c.login,
-        users.c.display_name,
-        users.c.enabled,
-        extensions.c.number.label("extension"),
-        voicemail_boxes.c.email,
-        import_records.c.profile,
-        import_records.c.adopted,
-    ).select_from(
-        users.outerjoin(extensions, extensions.c.user_id == users.c.id)
-        .outerjoin(voicemail_boxes, voicemail_boxes.c.user_id == users.c.id)
-        .outerjoin(import_records, import_records.c.user_id == users.c.id)
-    )
 
 
 def _phones_of(connection: Connection, run_id: str, logins: list[str]) -> dict[str, list[dict[str, Any]]]:

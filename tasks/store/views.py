@@ -1,12 +1,12 @@
 """What the phone system holds, for people and scripts: users, phones, runs; no secret is ever read here."""
 
 import json
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import polars as pl
 import sqlalchemy as sa
 
-from tasks.store.connection import Connection, Query
+from tasks.store.connection import Connection
 from tasks.store.tables import (
     contact_records,
     devices,
@@ -23,37 +23,28 @@ from tasks.store.tables import (
     users,
     voicemail_boxes,
 )
-from tasks.user import ROLE_OF_EVERYONE
+from tasks.user import PHONEBOOK_FIELDS, ROLE_OF_EVERYONE
 
-_ENTRY = (
-    "display_name",
-    "first_name",
-    "last_name",
-    "organisation",
-    "email",
-    "phone",
-    "mobile",
-    "home_phone",
-    "fax",
-    "notes",
+_ENTRY: Final = tuple(field.column for field in PHONEBOOK_FIELDS)
+_RUN: Final = (
+    *("id", "kind", "profile", "mode", "started", "finished"),
+    *("status", "summary", "checksum", "held", "source", "actor"),
 )
+Select: TypeAlias = sa.Select[*tuple[Any, ...]]
 
 
 def list_users(connection: Connection) -> list[dict[str, Any]]:
     """Every user as `users --json` prints him, by login."""
-    people = connection.read(_users_select())
-    entries = _grouped(connection.read(_entries_select()), "user_id")
-    owned = _grouped(connection.read(_devices_of_users()), "user_id")
-    named = _grouped(connection.read(_roles_of_users()), "user_id")
-    found: list[dict[str, Any]] = []
-    for person in people.to_dicts():
-        user_id = person.pop("id")
-        profile, adopted = person.pop("profile"), person.pop("adopted")
-        person["roles"] = [ROLE_OF_EVERYONE, *(row["name"] for row in named.get(user_id, []))]
-        person["phonebook"] = [_entry(row, person["extension"]) for row in entries.get(user_id, [])]
-        person["devices"] = [{key: row[key] for key in ("kind", "mac", "ip", "name")} for row in owned.get(user_id, [])]
-        found.append({**person, "profile": profile, "adopted": bool(adopted)})
-    return found
+    return _whole_users(connection, users_select().order_by(users.c.login), sa.true())
+
+
+def find_user(connection: Connection, login: str) -> dict[str, Any] | None:
+    """One user as `users --json` prints him; None where there is none."""
+    ids = connection.read(sa.select(users.c.id).where(users.c.login == login))
+    if ids.is_empty():
+        return None
+    user_id = int(ids["id"][0])
+    return _whole_users(connection, users_select().where(users.c.id == user_id), sa.column("user_id") == user_id)[0]
 
 
 def list_contacts(connection: Connection) -> list[dict[str, Any]]:
@@ -80,34 +71,20 @@ def list_contacts(connection: Connection) -> list[dict[str, Any]]:
 
 def list_phones(connection: Connection) -> list[dict[str, Any]]:
     """Every device as `phones --json` prints it, assigned or free."""
-    select = (
-        sa.select(devices.c.kind, devices.c.mac, devices.c.ip, devices.c.name, users.c.login)
-        .select_from(devices.outerjoin(users, users.c.id == devices.c.user_id))
-        .order_by(devices.c.kind, devices.c.mac, users.c.login)
-    )
+    select = phones_select().order_by(devices.c.kind, devices.c.mac, users.c.login)
     return connection.read(select).to_dicts()
 
 
 def list_runs(connection: Connection, limit: int = 1000) -> list[dict[str, Any]]:
     """The runs as `runs --json` prints them, newest first."""
-    columns = (
-        "id",
-        "kind",
-        "profile",
-        "mode",
-        "started",
-        "finished",
-        "status",
-        "summary",
-        "checksum",
-        "held",
-        "source",
-        "actor",
-    )
-    select = (
-        sa.select(*(runs.c[name] for name in columns)).order_by(runs.c.started.desc(), runs.c.id.desc()).limit(limit)
-    )
-    return [_run(row) for row in connection.read(select).to_dicts()]
+    return read_runs(connection, runs_select().limit(limit))
+
+
+def owners(connection: Connection) -> dict[str, int]:
+    """How many users each profile owns."""
+    count = sa.func.count().label("count")
+    select = sa.select(import_records.c.profile, count).where(import_records.c.profile.is_not(None))
+    return dict(connection.read(select.group_by(import_records.c.profile)).rows())
 
 
 def show_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
@@ -157,7 +134,52 @@ def show_login(connection: Connection, login: str) -> list[dict[str, Any]]:
     return _changes(connection, connection.read(select), phones)
 
 
-def _changes(connection: Connection, frame: pl.DataFrame, phones: Query) -> list[dict[str, Any]]:
+def users_select() -> Select:
+    """The users in one row each, with what belongs to them once."""
+    columns = (
+        *(users.c.id, users.c.login, users.c.display_name, extensions.c.number.label("extension")),
+        *(sa.func.coalesce(voicemail_boxes.c.email, "", type_=sa.Text).label("email"), users.c.auth_method),
+        *(users.c.enabled, import_records.c.profile, import_records.c.adopted),
+    )
+    return sa.select(*columns).select_from(
+        users.outerjoin(extensions, extensions.c.user_id == users.c.id)
+        .outerjoin(voicemail_boxes, voicemail_boxes.c.user_id == users.c.id)
+        .outerjoin(import_records, import_records.c.user_id == users.c.id)
+    )
+
+
+def phones_select() -> Select:
+    """The devices with the login of their owner."""
+    columns = (devices.c.kind, devices.c.mac, devices.c.ip, devices.c.name, users.c.login)
+    return sa.select(*columns).select_from(devices.outerjoin(users, users.c.id == devices.c.user_id))
+
+
+def runs_select() -> Select:
+    """The runs, newest first."""
+    return sa.select(*(runs.c[name] for name in _RUN)).order_by(runs.c.started.desc(), runs.c.id.desc())
+
+
+def read_runs(connection: Connection, select: Select) -> list[dict[str, Any]]:
+    """Runs as `runs --json` prints them."""
+    return [_run(row) for row in connection.read(select).to_dicts()]
+
+
+def _whole_users(connection: Connection, people: Select, whose: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
+    entries = _grouped(connection.read(_entries_select().where(whose)), "user_id")
+    owned = _grouped(connection.read(_devices_of_users().where(whose)), "user_id")
+    named = _grouped(connection.read(_roles_of_users().where(whose)), "user_id")
+    found: list[dict[str, Any]] = []
+    for person in connection.read(people).to_dicts():
+        user_id = person.pop("id")
+        profile, adopted = person.pop("profile"), person.pop("adopted")
+        person["roles"] = [ROLE_OF_EVERYONE, *(row["name"] for row in named.get(user_id, []))]
+        person["phonebook"] = [_entry(row, person["extension"]) for row in entries.get(user_id, [])]
+        person["devices"] = [{key: row[key] for key in ("kind", "mac", "ip", "name")} for row in owned.get(user_id, [])]
+        found.append({**person, "profile": profile, "adopted": bool(adopted)})
+    return found
+
+
+def _changes(connection: Connection, frame: pl.DataFrame, phones: Select) -> list[dict[str, Any]]:
     by_person: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for phone in connection.read(phones).to_dicts():
         by_person.setdefault((phone.pop("run_id"), phone.pop("login")), []).append(
@@ -169,7 +191,7 @@ def _changes(connection: Connection, frame: pl.DataFrame, phones: Query) -> list
     ]
 
 
-def _phones_of_runs() -> sa.Select[*tuple[Any, ...]]:
+def _phones_of_runs() -> Select:
     names = ("run_id", "login", "action", "kind", "mac", "before", "fields")
     return sa.select(*(run_phones.c[name] for name in names)).order_by(run_phones.c.position)
 
@@ -201,29 +223,7 @@ def _grouped(frame: pl.DataFrame, key: str) -> dict[int, list[dict[str, Any]]]:
     return groups
 
 
-def _users_select() -> Query:
-    return (
-        sa.select(
-            users.c.id,
-            users.c.login,
-            users.c.display_name,
-            extensions.c.number.label("extension"),
-            sa.func.coalesce(voicemail_boxes.c.email, "", type_=sa.Text).label("email"),
-            users.c.auth_method,
-            users.c.enabled,
-            import_records.c.profile,
-            import_records.c.adopted,
-        )
-        .select_from(
-            users.outerjoin(extensions, extensions.c.user_id == users.c.id)
-            .outerjoin(voicemail_boxes, voicemail_boxes.c.user_id == users.c.id)
-            .outerjoin(import_records, import_records.c.user_id == users.c.id)
-        )
-        .order_by(users.c.login)
-    )
-
-
-def _entries_select() -> Query:
+def _entries_select() -> Select:
     columns = (phonebook.c[name] for name in (*_ENTRY, "labels"))
     return (
         sa.select(phonebook.c.user_id, *columns)
@@ -232,12 +232,12 @@ def _entries_select() -> Query:
     )
 
 
-def _devices_of_users() -> Query:
+def _devices_of_users() -> Select:
     columns = (devices.c[name] for name in ("user_id", "kind", "mac", "ip", "name"))
     return sa.select(*columns).where(devices.c.user_id.is_not(None)).order_by(devices.c.kind, devices.c.mac)
 
 
-def _roles_of_users() -> Query:
+def _roles_of_users() -> Select:
     return (
         sa.select(user_roles.c.user_id, roles.c.name)
         .join(roles, roles.c.id == user_roles.c.role_id)
