@@ -23,7 +23,7 @@ from deployments.console.refusal import RefusalError
 from deployments.console.schedules import Schedules
 from deployments.console.sessions import COOKIE, LIFETIME_SECONDS, Guesses, Session, Sessions
 from deployments.console.versions import Versions
-from deployments.console.words import preferred, said
+from deployments.console.words import Tongue, preferred, said
 from tasks.profile import Profile
 from tasks.profile_file import parse_profile
 from tasks.settings import Settings
@@ -217,7 +217,7 @@ def page(request: Request, visitor: Visitor, template: str, /, status: int = 200
     """A page, or a part of one, in the visitor's language."""
     site = visitor.site
     text = site.templates.get_template(template).render(
-        _=visitor.said,
+        _=Tongue(visitor.language),
         visitor=visitor,
         person=visitor.person,
         language=visitor.language,

@@ -1,0 +1,71 @@
+"""The console's German: every text of a page, every code, and the sentences that the house makes."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from deployments.console import web
+from deployments.console.pages_automate import PRESETS
+from deployments.console.shown import WEEKDAYS
+from deployments.console.words import LONGEST_SENTENCES, Told, Tongue, in_german, preferred, said
+from tasks.issue import CATALOGUE
+from tests.world import World, people
+
+GERMAN = Tongue("de")
+
+
+def german(file: str) -> dict[str, str]:
+    return json.loads((Path(web.HERE) / file).read_text("utf-8"))
+
+
+def test_every_text_of_a_page_has_its_german() -> None:
+    texts = {*PRESETS.values(), *WEEKDAYS}
+    for template in (Path(web.HERE) / "templates").iterdir():
+        texts |= set(re.findall(r"\b_\('((?:[^'\\]|\\.)*)'", template.read_text("utf-8")))
+    for module in Path(web.HERE).glob("*.py"):
+        texts |= set(re.findall(r'RefusalError\(\s*\d+,\s*"((?:[^"\\]|\\.)*)"', module.read_text("utf-8")))
+
+    assert len(texts) > 100 and sorted(texts - german("german.json").keys()) == []
+
+
+@pytest.mark.parametrize("file", ["german.json", "german_sentences.json"])
+def test_no_translation_loses_a_gap_or_invents_one(file: str) -> None:
+    for english, translated in german(file).items():
+        gaps = set(re.findall(r"{([a-z_]+)}", english))
+        used = set(re.findall(r"{([a-z_]+)}", translated))
+        assert used <= gaps and (file != "german.json" or used == gaps), english
+
+
+def test_every_code_of_the_catalogue_has_its_german() -> None:
+    assert german("german_issues.json").keys() == CATALOGUE.keys()
+    for code in CATALOGUE:
+        told = GERMAN.issue({"code": code, "message": "an English sentence that nobody knows"})
+        assert told.language == "de" and told.text.endswith(".")
+
+
+def test_what_a_brake_and_a_row_have_to_say_is_told_in_german(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.imports(people(*(f"p{at},P {at}" for at in range(30))))
+    held = world.simulate(people("p1,P 1", header="username,displayname")).plan.held or ""
+    rows = people("Ä,Ohne", "a b,B", "x,X,0", "admin,A", header="username,displayname,phone")
+    issues = world.simulate(rows).document()["issues"]
+
+    assert "29 von 30 Datensätzen würden entfernt" in (in_german(held) or "")
+    assert "Die Datei hat 1 Zeilen, die zuletzt angewandte hatte 30" in (in_german(held) or "")
+    assert len(issues) > 4 and {GERMAN.issue(issue).language for issue in issues} == {"de"}
+    assert "Aus „a b“ wurde „ab“" in " ".join(GERMAN.issue(issue).text for issue in issues)
+
+
+def test_a_sentence_that_is_not_known_stays_english_and_says_so() -> None:
+    assert GERMAN.told("No such sentence.") == Told("No such sentence.", "en")
+    assert GERMAN.told("The source is empty. No such sentence.").language == "en"
+    assert Tongue("en").told("The source is empty.") == Told("The source is empty.", "en")
+    assert GERMAN.told("x" * (LONGEST_SENTENCES + 1)).language == "en"
+    assert GERMAN.issue({"code": "of-tomorrow", "message": "New."}) == Told("New.", "en")
+
+
+def test_the_language_is_chosen_or_the_browsers() -> None:
+    assert preferred(None, "fr-FR, de;q=0.8, en") == "de" and preferred("en", "de") == "en"
+    assert said("Import now", "de") == "Jetzt importieren"
