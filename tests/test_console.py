@@ -315,3 +315,23 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert int(found.stdout) < 100 * 1024, f"grew by {found.stdout} KiB"
     with open_store(Settings()).open() as connection:
         assert connection.read(sa.select(uploads.c.size_bytes))["size_bytes"].to_list() == [150 << 20]
+
+
+def test_credentials_stand_in_a_profile_by_name_and_keep_what_else_the_fetch_says(client: Browser, place: Path) -> None:
+    path = place / "profiles" / "staff.yaml"
+    path.write_text(path.read_text("utf-8") + "fetch:\n  # the server is slow\n  read_timeout_seconds: 60\n", "utf-8")
+    url = {"type": "url", "url": "https://hr.example/users.csv"}
+
+    def save(**fields: str) -> httpx.Response:
+        return send(client, "/profiles/staff/basic", version=version_of(path.read_text("utf-8")), **fields)
+
+    clear = save(**url, auth="basic", user="ada", password="12ab 34cd!")
+    saved = save(**url, auth="bearer", token="HR_TOKEN_NOBODY_HAS", user="left over")
+    profile = parse_profile(path.read_text("utf-8"), "staff", "staff.yaml")
+
+    assert clear.status_code == 422 and saved.status_code == 200 and "HR_TOKEN_NOBODY_HAS" in saved.text
+    assert (profile.fetch.auth, profile.fetch.token, profile.fetch.user) == ("bearer", "HR_TOKEN_NOBODY_HAS", None)
+    assert profile.fetch.read_timeout_seconds == 60 and "# the server is slow" in path.read_text("utf-8")
+    assert save(type="upload", auth="bearer", token="HR_TOKEN_NOBODY_HAS").status_code == 200
+    assert parse_profile(path.read_text("utf-8"), "staff", "staff.yaml").fetch.auth == "none"
+    assert save(**url, auth="magic").status_code == 422

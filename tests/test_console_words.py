@@ -49,7 +49,7 @@ def test_what_a_brake_and_a_row_have_to_say_is_told_in_german(tmp_path: Path) ->
     world = World(tmp_path)
     world.imports(people(*(f"p{at},P {at}" for at in range(30))))
     held = world.simulate(people("p1,P 1", header="username,displayname")).plan.held or ""
-    rows = people("Ä,Ohne", "a b,B", "x,X,0", "admin,A", header="username,displayname,phone")
+    rows = people("Ä,Ohne,", "a b,B,", "x,X,0", "admin,A,", "y,Y", header="username,displayname,phone")
     issues = world.simulate(rows).document()["issues"]
 
     assert "29 von 30 Datensätzen würden entfernt" in (in_german(held) or "")

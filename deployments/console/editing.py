@@ -10,6 +10,9 @@ from tasks.profile import Profile
 BASIC: Final = (
     *("title", "comments", "mode", "type", "url", "encoding", "delimiter", "line_separator", "enclosure", "escape"),
 )
+CREDENTIALS: Final = ("user", "password", "token", "header")
+NEEDED: Final = {"none": (), "basic": ("user", "password"), "bearer": ("token",), "header": ("token", "header")}
+"""How a server is asked who one is, and the names that this needs."""
 BRAKES: Final = ("remove_percent", "remove_floor", "update_percent", "shrink_percent")
 
 
@@ -30,7 +33,30 @@ def with_basic(text: str, choices: Mapping[str, str]) -> str:
             document.pop("url", None)
         elif str(document.get(name, defaults.get(name) or "")) != value:
             document[name] = _block(value) if "\n" in value else value
+    _set_credentials(document, choices)
     return _dump(document)
+
+
+def _set_credentials(document: Any, choices: Mapping[str, str]) -> None:
+    """How the source is asked: `fetch` keeps what else stands in it; without credentials an empty one goes."""
+    chosen = choices.get("auth", "")
+    if not chosen:
+        return
+    fetch = document["fetch"] if document.get("fetch") else _yaml().map()
+    if fetch.get("auth", "none") != chosen:
+        fetch["auth"] = chosen
+    for name in CREDENTIALS:
+        value = choices.get(name, "").strip() if name in NEEDED[chosen] else ""
+        if value and fetch.get(name) != value:
+            fetch[name] = value
+        elif not value:
+            fetch.pop(name, None)
+    if chosen == "none":
+        fetch.pop("auth", None)
+    if fetch:
+        document["fetch"] = fetch
+    else:
+        document.pop("fetch", None)
 
 
 def with_snippet(text: str, name: str, source: str) -> str:

@@ -1,5 +1,6 @@
 """One profile: its tabs, checked while one types, saved only when valid, every version kept."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -126,9 +127,17 @@ def _tab_page(request: Request, visitor: Visitor, tab: str, status: int = 200, *
         name=profile.name,
         variables=variables,
         has_sample=last is not None,
+        missing=_missing_credentials(profile) if tab == "basic" else [],
         saved="saved" in request.query_params,
         **shown,
     )
+
+
+def _missing_credentials(profile: Profile) -> list[str]:
+    """The names of credentials that the environment of this console does not have; a Secret block may have them."""
+    if profile.type != "url" or not profile.url:
+        return []
+    return sorted(name for name in profile.fetch.credential_names(profile.url) if name not in os.environ)
 
 
 def _show_history(request: Request, visitor: Visitor, name: str, text: str) -> Response:
@@ -155,11 +164,13 @@ def _edited(text: str, tab: str, form: Form) -> str:
     """The profile's text with the form's values in it."""
     match tab:
         case "basic":
-            choices = form.chosen(*editing.BASIC)
+            choices = form.chosen(*editing.BASIC, "auth", *editing.CREDENTIALS)
             if choices.get("delimiter") == "tab":
                 choices["delimiter"] = "\t"
+            if choices.get("auth", "none") not in editing.NEEDED:
+                raise ProfileError("fetch", [Problem("choose how the server is asked: none, basic, bearer or header")])
             if choices.get("type") == "upload":
-                choices["url"] = ""
+                choices |= {"url": "", "auth": "none" if "auth" in choices else ""}
             return editing.with_basic(text, choices)
         case "prefilter" | "structure":
             return editing.with_snippet(text, tab, form["source"])
