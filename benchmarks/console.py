@@ -30,9 +30,17 @@ from tasks.profile_file import new_profile
 from tasks.report import Report
 from tasks.settings import Settings
 from tasks.store import tables
+from tasks.store.seen import SEEN_PHONES_KEPT, seen_phones
 from tasks.store.store import Store, open_store
 
 USERS = 100_000
+ISSUE = {
+    "run_id": "20261122-000000-0000",
+    "column": "phone",
+    "code": "extension-invalid",
+    "severity": "error",
+    "message": "phone: expected 2 digits or more, found “0”",
+}
 REQUESTS = 7
 LIMIT_MS = 100.0
 
@@ -49,7 +57,10 @@ class Numbers:
 
 
 def fill(store: Store) -> None:
-    """100,000 users with extension, voicemail, phonebook, phone and the run that brought them."""
+    """100,000 users with extension, voicemail, phonebook and phone, half of them of a profile that is gone.
+
+    The run that brought them has 100,000 changes and as many issues; as many phones were seen as are kept.
+    """
     numbers = Numbers()
     ids, logins, text = numbers.ids, numbers.logins, numbers.ids.cast(pl.String)
     fields = pl.Series(
@@ -61,7 +72,17 @@ def fill(store: Store) -> None:
         tables.voicemail_boxes: {"user_id": ids, "email": logins + "@example.com"},
         tables.phonebook: {"user_id": ids, "display_name": "User " + text},
         tables.devices: {"kind": pl.repeat("ip_phone", USERS, eager=True), "mac": text.str.zfill(12), "user_id": ids},
-        tables.import_records: {"user_id": ids, "profile": pl.repeat("staff", USERS, eager=True)},
+        tables.import_records: {"user_id": ids, "profile": (ids % 2).replace_strict({0: "staff", 1: "gone"})},
+        seen_phones: {
+            "mac": (ids + 10**9).cast(pl.String).str.zfill(12).head(SEEN_PHONES_KEPT),
+            **{name: text.head(SEEN_PHONES_KEPT) for name in ("vendor", "address", "first_seen", "last_seen")},
+        },
+        tables.run_issues: {
+            **{name: pl.repeat(value, USERS, eager=True) for name, value in ISSUE.items()},
+            "position": ids,
+            "row": ids + 1,
+            "line": ids + 1,
+        },
         tables.run_changes: {
             "run_id": pl.repeat("20261122-000000-0000", USERS, eager=True),
             "position": ids,
@@ -131,11 +152,15 @@ def main() -> int:
         paths = [
             *("/profiles", "/profiles/new", "/runs", "/people", "/people?page=2000", "/people?search=user777"),
             *("/people/user77777", "/phones", "/phones?page=2000", "/phones?search=77777", "/phones?only=free"),
+            *("/phones?only=seen", "/people?only=gone", "/people?only=gone&search=user777"),
             *(
                 f"/profiles/staff/{tab}"
-                for tab in ("basic", "prefilter", "variables", "structure", "brakes", "history")
+                for tab in ("basic", "prefilter", "variables", "structure", "brakes", "automate", "history")
             ),
-            *("/runs/20261122-000000-0000", "/runs/20261122-000000-0000?page=2000&search=User"),
+            *(
+                f"/runs/20261122-000000-0000{query}"
+                for query in ("", "?page=2000&search=User", "?show=issues", "?show=failed&page=1000")
+            ),
             *(f"/plans/{job.id}{query}" for query in ("", "?page=2000", "?search=user777", "?show=issues")),
         ]
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:

@@ -10,11 +10,16 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deployments.deploy import deploy_all
+from tasks.settings import Settings
+from tasks.store.seen import Sighting, note_seen
+from tasks.store.store import open_store
 from tests.conftest import PrefectServer
 from tests.servers import free_port, missing_is_told
 from tests.world import SEED
@@ -39,15 +44,42 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+@dataclass(frozen=True)
+class Place:
+    """An installation: its folder, and how its commands are run."""
+
+    folder: Path
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(home=self.folder / "home", profiles=self.folder / "profiles")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        where = {"ROLLCALL_HOME": self.settings.home, "ROLLCALL_PROFILES": self.settings.profiles}
+        told = {name: str(path) for name, path in where.items()}
+        return os.environ | told | {"USER": "ada", "PYTHONPATH": str(Path.cwd())}
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-c", "from deployments.cli import main; main()", *words]
+
+    def rollcall(self, *words: str) -> int:
+        return subprocess.run(self.command(*words), env=self.environment, capture_output=True, check=False).returncode
+
+
 @pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory, prefect_server: PrefectServer) -> Iterator[str]:
-    """A console of its own process, as `rollcall console` starts it."""
-    place = tmp_path_factory.mktemp("console")
-    (place / "profiles").mkdir()
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("console")
+    (folder / "profiles").mkdir()
+    return Place(folder)
+
+
+@pytest.fixture(scope="module")
+def console(place: Place, prefect_server: PrefectServer) -> Iterator[str]:
+    """A console of its own process, as `rollcall console` starts it, beside a Prefect server without a worker."""
+    deploy_all(place.settings)
     port = str(free_port())
-    where = {"ROLLCALL_HOME": str(place / "home"), "ROLLCALL_PROFILES": str(place / "profiles"), "USER": "ada"}
-    command = [sys.executable, "-c", "from deployments.cli import main; main()", "console", "--port", port]
-    with subprocess.Popen(command, env=os.environ | where | {"PYTHONPATH": str(Path.cwd())}) as server:
+    with subprocess.Popen(place.command("console", "--port", port), env=place.environment) as server:
         try:
             _wait(f"http://127.0.0.1:{port}/profiles")
             yield f"http://127.0.0.1:{port}"
@@ -110,6 +142,8 @@ def shoot(page: Any, name: str) -> None:
         assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found["violations"]] == [], (name, scheme)
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 360, "height": 740})
+    if SCREENSHOTS:
+        page.screenshot(path=f"{SCREENSHOTS}/{name}-phone.png", full_page=False)
     wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     page.set_viewport_size({"width": 1200, "height": 800})
     assert wider <= 0, f"{name} is {wider} px too wide for a phone"
@@ -168,6 +202,23 @@ def test_the_seed_is_walked_from_beginning_to_end(page: Any, tmp_path: Path) -> 
     upload(page, tmp_path, SEED.read_text("utf-8"))
     page.wait_for_selector("text=Nothing to do")
 
+    page.get_by_role("link", name="Automate").click()
+    page.get_by_label("Monday to Friday at 05:30").check()
+    page.fill("#timezone", "Europe/Berlin")
+    page.wait_for_function("document.querySelectorAll('.times li').length == 5")
+    page.get_by_role("button", name="Automate", exact=True).click()
+    page.wait_for_selector("[role=alert] >> text=only recommended")
+    page.get_by_label("Automate it all the same").check()
+    page.get_by_role("button", name="Automate", exact=True).click()
+    page.wait_for_selector("text=Imports by itself")
+    shoot(page, "automate")
+    page.goto("/profiles")
+    assert "Monday to Friday at 05:30" in page.inner_text("table")
+    page.goto("/profiles/staff/automate")
+    page.get_by_role("button", name="Switch off").click()
+    page.wait_for_selector("text=Saved.")
+    assert "Imports by itself" not in page.content()
+
     page.goto(run)
     page.get_by_role("button", name="Undo").click()
     page.wait_for_selector(".figures")
@@ -200,6 +251,50 @@ def test_a_held_plan_is_approved_by_a_person_who_has_seen_it(page: Any, tmp_path
     assert "free" in page.inner_text("table")
 
 
+def test_a_run_that_was_held_elsewhere_is_answered_here(page: Any, place: Place) -> None:
+    file = place.folder / "few.csv"
+    file.write_text("username,displayname,phonemac\np1,P 1,000413000001\n", "utf-8")
+    assert place.rollcall("import", "branch", str(file)) == 4
+
+    page.goto("/runs")
+    page.get_by_role("row").nth(1).get_by_role("link").first.click()
+    assert page.get_by_label("Refuse").is_checked()
+    shoot(page, "run-held")
+    page.get_by_label("Approve: exactly this plan").check()
+    page.get_by_role("button", name="Answer").click()
+    page.wait_for_selector(".status.applied")
+    assert figure(page, "remove") == "29"
+
+
+def test_what_is_left_over_is_shown_with_what_to_do(page: Any, place: Place, tmp_path: Path) -> None:
+    page.goto("/profiles/new")
+    page.fill("#name", "former")
+    page.get_by_role("button", name="Save").click()
+    upload(page, tmp_path, "username,displayname,phone\nf1,F 1,601\nf2,F 2,012\n", "former")
+    page.get_by_role("button", name="Import now").click()
+    page.wait_for_url(re.compile("/runs/"))
+    page.get_by_role("link", name="Failed rows").click()
+    shoot(page, "failed-rows")
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download failed rows").click()
+    assert "f2,F 2,012" in Path(started.value.path()).read_text("utf-8")
+
+    (place.settings.profiles / "former.yaml").unlink()
+    page.goto("/profiles")
+    assert "1 users" in page.inner_text(".orphans")
+    shoot(page, "profiles")
+    page.get_by_role("link", name="show them").click()
+    assert page.get_by_role("link", name="f1").count() == 1
+
+    with open_store(place.settings).open() as connection:
+        note_seen(connection, Sighting("000413aabbcc", "Snom", "10.0.0.23", "2026-11-22T08:00:00.000Z"))
+        connection.commit()
+    page.goto("/phones")
+    page.get_by_role("link", name="seen, not assigned").click()
+    assert "00:04:13:aa:bb:cc" in page.inner_text("table")
+    shoot(page, "phones-seen")
+
+
 def test_a_malformed_file_is_mended_through_its_failed_rows(page: Any, tmp_path: Path) -> None:
     upload(page, tmp_path, 'username,displayname,phone\nx1,X,501\nx2,X,012\n"x3,X,503\n', "branch")
     page.get_by_role("link", name="Issues").click()
@@ -214,13 +309,13 @@ def test_a_malformed_file_is_mended_through_its_failed_rows(page: Any, tmp_path:
     assert figure(page, "create") == "2"
 
 
-@pytest.mark.parametrize("path", ["/profiles", "/runs", "/people", "/phones", "/nowhere", "/profiles/branch/basic"])
+@pytest.mark.parametrize("path", ["/runs", "/people", "/phones", "/nowhere"])
 def test_every_other_page_is_for_everybody_too(page: Any, path: str) -> None:
     page.goto(path)
     shoot(page, path.strip("/").replace("/", "-"))
 
 
-@pytest.mark.parametrize("tab", ["variables", "structure", "brakes", "history"])
+@pytest.mark.parametrize("tab", ["basic", "variables", "structure", "brakes", "history"])
 def test_every_tab_is_for_everybody_too(page: Any, tab: str) -> None:
     page.goto(f"/profiles/branch/{tab}")
     shoot(page, tab)
@@ -273,3 +368,27 @@ def test_hostile_cells_run_nothing_and_break_no_page(page: Any, tmp_path: Path) 
     upload(page, tmp_path, "username,displayname,job\n" + "\n".join(rows) + "\n", "hostile")
     assert page.locator("img").count() == 0 and "{{7*7}}" in page.inner_text("main")
     shoot(page, "hostile")
+    page.get_by_role("button", name="Import now").click()
+    page.wait_for_url(re.compile("/runs/"))
+    page.goto("/people/h4")
+    assert "⟨U+202E⟩gnp.exe" in page.inner_text("h1")
+    shoot(page, "hostile-person")
+
+
+def test_the_same_pages_speak_german(browser: Any, console: str, page: Any) -> None:
+    context = browser.new_context(base_url=console, viewport={"width": 1200, "height": 800}, locale="de-DE")
+    german = context.new_page()
+    for path in (
+        "/profiles",
+        "/profiles/branch/basic",
+        "/profiles/branch/automate",
+        "/runs",
+        "/people",
+        "/phones?only=seen",
+    ):
+        german.goto(path)
+        shoot(german, f"german{path.partition('?')[0].replace('/', '-')}")
+    german.goto("/runs")
+    german.get_by_role("link").filter(has_text="20").last.click()
+    shoot(german, "german-run")
+    context.close()

@@ -12,6 +12,7 @@ from deployments.console.refusal import RefusalError
 from deployments.console.server_link import server_there, talking_to
 from deployments.console.web import CheckedForm, Operator, Viewer, cut_of, go, page, pager
 from tasks.held import forget_held
+from tasks.issue import CATALOGUE
 from tasks.plan import ACTIONS
 from tasks.store.connection import Connection
 from tasks.store.files import held_run_of, read_file
@@ -39,10 +40,9 @@ def show_run(request: Request, visitor: Viewer, run_id: str) -> Response:
     show = show if show in SHOWN else "changes"
     with visitor.site.store.open() as connection:
         run = _run(connection, run_id)
-        codes = codes_of_run(connection, run_id)
-        found = _page(connection, run_id, show, cut)
+        codes = visitor.site.codes.of(run_id, lambda: codes_of_run(connection, run_id))
+        found = _page(connection, run_id, show, cut, codes)
         answerable = _can_be_answered(connection, run)
-        failed = page_of_issues(connection, run_id, Cut(limit=0), failed=True).total
     run |= {"summary": json.loads(run["summary"]), "source": json.loads(run["source"])}
     actions = {name: run["summary"].get(name, 0) for name in ACTIONS if name != "conflict"}
     values: dict[str, Any] = {
@@ -50,7 +50,7 @@ def show_run(request: Request, visitor: Viewer, run_id: str) -> Response:
         "counts": {"actions": {name: count for name, count in actions.items() if count}, "codes": codes},
         "rows": found.rows,
         "show": show,
-        "failed": failed,
+        "failed": _failed(codes),
         "may_answer": answerable and visitor.may(_role_for(run)),
         "job": next((job for job in visitor.site.jobs.all() if job.run == run_id), None),
         "answered": "answered" in request.query_params,
@@ -125,11 +125,19 @@ def _run(connection: Connection, run_id: str) -> dict[str, Any]:
     return run
 
 
-def _page(connection: Connection, run_id: str, show: str, cut: Cut) -> Page:
+def _page(connection: Connection, run_id: str, show: str, cut: Cut, codes: dict[str, int]) -> Page:
     if show == "changes":
         found = page_of_changes(connection, run_id, cut)
         return Page([{**row, "fields": json.loads(row["fields"])} for row in found.rows], found.total)
-    return page_of_issues(connection, run_id, cut, failed=show == "failed")
+    found = page_of_issues(connection, run_id, cut, failed=show == "failed")
+    counted = {code: count for code, count in codes.items() if not cut.only or code == cut.only}
+    every = _failed(counted) if show == "failed" else sum(counted.values())
+    return Page(found.rows, found.total if cut.search else every)
+
+
+def _failed(codes: dict[str, int]) -> int:
+    """How many of the issues are errors, which are always of a row."""
+    return sum(count for code, count in codes.items() if code in CATALOGUE and CATALOGUE[code].severity == "error")
 
 
 def _can_be_answered(connection: Connection, run: dict[str, Any]) -> bool:

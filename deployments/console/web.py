@@ -1,6 +1,7 @@
 """What every page needs: who asks, in which language, whether the form is ours; and how a page is rendered."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,7 +34,24 @@ from tasks.store.store import Store, open_store
 HERE: Final = Path(__file__).parent
 FORM_BYTES: Final = 4 << 20
 ROWS_A_PAGE: Final = 50
+RUNS_COUNTED: Final = 256
 LANGUAGE_COOKIE: Final = "rollcall_language"
+
+
+class Counted:
+    """How many issues of each code a run has: counting 100,000 takes time, and a run that is written never changes."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, dict[str, int]] = OrderedDict()
+
+    def of(self, run: str, count: Callable[[], dict[str, int]]) -> dict[str, int]:
+        """The counts of a run, counted once."""
+        found = self._known.get(run)
+        if found is None:
+            found = self._known[run] = count()
+            while len(self._known) > RUNS_COUNTED:
+                self._known.popitem(last=False)
+        return found
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,7 @@ class Site:
     versions: Versions
     schedules: Schedules
     templates: Environment
+    codes: Counted
 
 
 def open_site(settings: Settings, access: Access) -> Site:
@@ -76,6 +95,7 @@ def open_site(settings: Settings, access: Access) -> Site:
         versions=Versions(home / "versions"),
         schedules=Schedules(settings),
         templates=_environment(),
+        codes=Counted(),
     )
 
 

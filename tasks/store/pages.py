@@ -47,8 +47,8 @@ def page_of_users(connection: Connection, cut: Cut) -> Page:
     found = sa.select(users.c.id).order_by(users.c.login)
     every = sa.select(sa.func.count().label("total")).select_from(users)
     if cut.only:
-        owned = users.c.id.in_(sa.select(import_records.c.user_id).where(import_records.c.profile == cut.only))
-        found, every = found.where(owned), every.where(owned)
+        owned = (import_records.c.user_id == users.c.id) & (import_records.c.profile == cut.only)
+        found, every = found.where(sa.exists().where(owned)), every.join(import_records, owned)
     if cut.search:
         holds = _Holds(connection, cut.search)
         found = found.where(
@@ -110,18 +110,19 @@ _CONTACTS_FROM: Final = 1_000_000_000
 
 
 def page_of_issues(connection: Connection, run_id: str, cut: Cut, *, failed: bool = False) -> Page:
-    """What a run had to say, in its order; `only` is a code, `failed` leaves out what is not an error of a row."""
+    """What a run had to say, in its order; `only` is a code, `failed` leaves out what is not an error of a row.
+
+    `total` counts what a search found; without one it is 0: `codes_of_run` counts all of them in one go.
+    """
     issues = run_issues.c
     found = sa.select(issues.position).where(issues.run_id == run_id).order_by(issues.position)
-    every = sa.select(sa.func.count().label("total")).select_from(run_issues).where(issues.run_id == run_id)
     if failed:
-        is_failed = (issues.severity == "error") & issues.row.is_not(None)
-        found, every = found.where(is_failed), every.where(is_failed)
+        found = found.where((issues.severity == "error") & issues.row.is_not(None))
     if cut.only:
-        found, every = found.where(issues.code == cut.only), every.where(issues.code == cut.only)
+        found = found.where(issues.code == cut.only)
     if cut.search:
         found = found.where(_Holds(connection, cut.search)(issues.message, issues.column))
-    positions, total = _keys(connection, found, cut, every)
+    positions, total = _keys(connection, found, cut, None)
     columns = (issues.row, issues.line, issues.column, issues.code, issues.severity, issues.message)
     here = (issues.run_id == run_id) & issues.position.in_(positions)
     return Page(connection.read(sa.select(*columns).where(here).order_by(issues.position)).to_dicts(), total)
@@ -182,10 +183,10 @@ class _Holds:
 def _keys(connection: Connection, found: Any, cut: Cut, every: Any) -> tuple[list[Any], int]:
     """The keys of the page's rows, and how many there are in all.
 
-    A search reads all keys that it finds, so that it runs once; without one the database counts by `every`.
+    A search reads all keys that it finds, so that it runs once; without one the database counts by `every`, if given.
     """
     if cut.search:
         keys = connection.read(found)
         return keys.slice(cut.offset, cut.limit).to_series().to_list(), keys.height
     page = connection.read(found.limit(cut.limit).offset(cut.offset))
-    return page.to_series().to_list(), int(connection.read(every)["total"][0])
+    return page.to_series().to_list(), 0 if every is None else int(connection.read(every)["total"][0])

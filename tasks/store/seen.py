@@ -46,6 +46,6 @@ def note_seen(connection: Connection, seen: Sighting) -> None:
 
 def list_seen(connection: Connection) -> list[dict[str, Any]]:
     """The phones that were seen and still have no user, newest first."""
-    assigned = sa.select(devices.c.mac).where(devices.c.mac.is_not(None), devices.c.user_id.is_not(None))
-    select = sa.select(seen_phones).where(seen_phones.c.mac.not_in(assigned))
+    assigned = sa.exists().where(devices.c.mac == seen_phones.c.mac, devices.c.user_id.is_not(None))
+    select = sa.select(seen_phones).where(~assigned)
     return connection.read(select.order_by(seen_phones.c.last_seen.desc(), seen_phones.c.mac)).to_dicts()
