@@ -29,6 +29,7 @@ FIELDS = st.sampled_from(
             "back",
             "password",
         ),
+        *("preset", "cron", "timezone", "force", "answer", "checksum", "auth", "user", "token", "header"),
     ]
 )
 
@@ -62,7 +63,7 @@ def test_no_edit_of_a_profile_is_an_error_of_the_server(browsers: Callable[..., 
     simulate(browser, b"username,displayname\nmmuster,Max Muster\n")
     csrf = token(browser)
 
-    for tab in ("basic", "prefilter", "variables", "structure", "brakes", "history"):
+    for tab in ("basic", "prefilter", "variables", "structure", "brakes", "automate", "automate/off", "history"):
 
         @CALMLY
         @hypothesis.given(fields=st.dictionaries(FIELDS, st.text(max_size=40), max_size=6))
