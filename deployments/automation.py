@@ -91,13 +91,12 @@ def next_times(cron: str, timezone: str, after: datetime | None = None) -> tuple
 
     Raises: WrongUseError for a schedule or a time zone that is none.
     """
-    from prefect._vendor.croniter import CroniterBadDateError
     from prefect.server.schemas.schedules import CronSchedule as Reckoning
 
     _schedule(cron, timezone)
     try:
         dates = asyncio.run(Reckoning(cron=cron, timezone=timezone).get_dates(TIMES_SHOWN, after or datetime.now(UTC)))
-    except CroniterBadDateError:
+    except ValueError:
         raise WrongUseError("schedule-invalid", f"{cron!r} names a day that never comes. Choose another one.") from None
     return tuple(dates)
 
