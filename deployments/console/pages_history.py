@@ -1,6 +1,7 @@
 """History: every run, change by change; the answer to a held one, and the rows that did not get in."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -14,6 +15,7 @@ from deployments.console.web import CheckedForm, Operator, Viewer, cut_of, go, p
 from tasks.held import forget_held
 from tasks.issue import CATALOGUE
 from tasks.plan import ACTIONS
+from tasks.run import timestamp
 from tasks.store.connection import Connection
 from tasks.store.files import held_run_of, read_file
 from tasks.store.pages import Cut, Page, codes_of_run, page_of_changes, page_of_issues, page_of_runs
@@ -73,7 +75,7 @@ def answer(visitor: Operator, run_id: str, form: CheckedForm) -> Response:
         raise RefusalError(409, "This plan waits for no answer: it was answered, or its time is over.")
     if form["answer"] != "approve":
         if run["kind"] == "import":
-            forget_held(site.store, profile, checksum)
+            forget_held(site.store, profile, checksum, timestamp(datetime.now(UTC)))
         visitor.note("refuse", f"{profile} {run_id}")
         return go(f"/runs/{run_id}?answered=1")
     if form["checksum"] != checksum:
@@ -147,7 +149,7 @@ def _can_be_answered(connection: Connection, run: dict[str, Any]) -> bool:
     if run["kind"] == "undo":
         target = find_run(connection, run["undoes"])
         return target is not None and target["status"] == "applied"
-    return held_run_of(connection, run["profile"], run["checksum"]) == run["id"]
+    return held_run_of(connection, run["profile"], run["checksum"], timestamp(datetime.now(UTC))) == run["id"]
 
 
 def _role_for(run: dict[str, Any]) -> Role:
