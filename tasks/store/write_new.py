@@ -50,7 +50,8 @@ def new_ids(connection: Connection, table: sa.Table, count: int) -> pl.Series:
     if connection.kind == "sqlite":
         highest = connection.read(sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0).label("id")))["id"][0]
         return pl.int_range(highest + 1, highest + 1 + count, dtype=pl.Int64, eager=True).alias("id")
-    sequence: Any = sa.func.pg_get_serial_sequence(table.name, "id")
+    # The name is a str of SQLAlchemy's own kind, which polars takes for a list of letters.
+    sequence: Any = sa.func.pg_get_serial_sequence(str(table.name), "id")
     drawn = sa.func.nextval(sequence, type_=sa.BigInteger).label("id")
     return connection.read(sa.select(drawn).select_from(sa.func.generate_series(1, count)))["id"]
 
