@@ -338,6 +338,16 @@ def doctor() -> int:
 
 
 @rollcall.command()
+@click.option("--simulate", "only_simulate", is_flag=True, help="Say what would go; remove nothing.")
+@told
+def prune(only_simulate: bool) -> None:
+    """Remove what the history keeps no longer: ROLLCALL_HISTORY_DAYS, _FAILED_DAYS, _HELD_DAYS."""
+    from deployments.housekeeping import prune_history
+
+    prune_history(Settings(), only_simulate=only_simulate)
+
+
+@rollcall.command()
 @click.option("--clear", is_flag=True, required=True, help="Remove every cached output.")
 @told
 def cache(clear: bool) -> None:

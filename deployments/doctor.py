@@ -63,6 +63,20 @@ def check_database(settings: Settings) -> Iterator[Finding]:
     yield Finding("database", "good", f"{kind}, schema {len(MIGRATIONS)}, opens with key {store.keyring.key_id}")
 
 
+def check_history(settings: Settings) -> Iterator[Finding]:
+    """What of the history is past its time: the next import removes expired files, all else waits for a command."""
+    from tasks.store.prune import prunable
+    from tasks.store.store import open_store
+
+    with open_store(settings).open() as connection:
+        going = prunable(connection, datetime.now(UTC), settings.history_days)
+    kept = f"runs are kept for {settings.history_days} days" if settings.history_days else "runs are kept for good"
+    if going:
+        yield Finding("history", "look", f"{kept}; `rollcall prune` would remove {going.sentence}")
+    else:
+        yield Finding("history", "good", f"{kept}; nothing is past its time")
+
+
 def check_key(settings: Settings) -> Iterator[Finding]:
     """Whether others can read the key."""
     if settings.key is not None:
@@ -153,4 +167,4 @@ def _told(check: Callable[[Settings], Iterator[Finding]], settings: Settings) ->
         yield Finding(subject, "bad", f"{error.filename or subject}: {error.strerror or 'cannot be reached'}")
 
 
-CHECKS: Final = (check_versions, check_database, check_key, check_storage, check_profiles, check_server)
+CHECKS: Final = (check_versions, check_database, check_history, check_key, check_storage, check_profiles, check_server)

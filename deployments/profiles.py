@@ -1,17 +1,25 @@
 """`rollcall profiles` and `rollcall check`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from deployments.terminal import out, print_json
-from tasks.errors import ProfileError, WrongUseError
+from deployments.terminal import out, print_json, talk
+from tasks.errors import ProfileError, RollcallError, WrongUseError
 from tasks.mapping import mapping_of
 from tasks.profile_file import find_profile, load_profile, profile_files
 from tasks.settings import Settings
+from tasks.store.connection import sqlite_path
+from tasks.store.store import open_store
+from tasks.store.views import owned_counts
 
 
 def list_profiles(settings: Settings, *, as_json: bool) -> None:
-    """The profiles of the profiles folder; one that cannot run is listed with its first problem."""
-    listed = [_listed(path) for path in profile_files(settings)]
+    """The profiles of the profiles folder, then those that are gone and still own people or contacts.
+
+    One that cannot run is listed with its first problem.
+    """
+    paths = profile_files(settings)
+    listed = [*(_listed(path) for path in paths), *_orphans({path.stem for path in paths}, settings)]
     if as_json:
         print_json(listed)
         return
@@ -41,6 +49,26 @@ def check_profile(name: str, settings: Settings) -> None:
         console.print(f"  the Structure is rendered by row: {mapping.structure.why_rows}")
     for warning in mapping.structure.warnings:
         console.print(f"  warning: {warning}")
+
+
+def _orphans(known: set[str], settings: Settings) -> Iterator[dict[str, str | int]]:
+    """Owners without a profile (decision 25), where there is a phone system to look at."""
+    path = sqlite_path(settings.store_url())
+    if path is not None and not path.is_file():
+        return
+    try:
+        with open_store(settings).open() as connection:
+            found = owned_counts(connection)
+    except RollcallError as error:
+        talk().print(f"Whether profiles are gone that still own people cannot be told. {error.message}")
+        return
+    for profile, (people, contacts) in sorted(found.items()):
+        if profile not in known:
+            title = (
+                f"gone, and still owns {people} users and {contacts} contacts: put its file back, "
+                "or let a profile that names them take them with on_existing: adopt"
+            )
+            yield {"profile": profile, "type": "", "mode": "", "title": title, "users": people, "contacts": contacts}
 
 
 def _listed(path: Path) -> dict[str, str]:

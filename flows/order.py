@@ -42,7 +42,10 @@ class Calling(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """All that one import needs, made at the edge."""
+    """All that one import needs, made at the edge.
+
+    Units: `failed_days` and `held_days` are how long the run's rejected rows and its held source are kept.
+    """
 
     profile: Profile
     request: FetchRequest
@@ -53,6 +56,7 @@ class Job:
     fetching: Callable[[FetchRequest], Source] | None = None
     approve: str | None = None
     expected: str | None = None
+    failed_days: float = 30
     held_days: float = 7
 
 
@@ -153,5 +157,6 @@ def _files(intake: Intake, plan: Plan, job: Job) -> RunFiles:
         source=intake.source.data if keeps else None,
         failed=None if errors.is_empty() else failed_rows_csv(table, plan.issues, job.profile),
         held_days=job.held_days,
+        failed_days=job.failed_days,
         versioned=bool(facts.etag or facts.last_modified),
     )

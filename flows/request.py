@@ -144,6 +144,7 @@ def open_job(request: ImportRequest, settings: Settings | None = None, occasion:
         circumstances=circumstances_of(profile, settings),
         approve=request.approve,
         expected=request.expected,
+        failed_days=settings.failed_days,
         held_days=settings.held_days,
     )
 

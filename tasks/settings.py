@@ -31,6 +31,13 @@ class Settings(BaseSettings):
         default=5_000_000_000, description="above this total the results unused for longest are removed"
     )
 
+    history_days: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="how long a run can be shown and undone before `rollcall prune` removes it; 0: for good"
+    )
+    failed_days: Annotated[float, Field(gt=0)] = Field(
+        default=30, description="how long a run's rejected rows are kept"
+    )
+
     sip_realm: str = Field(
         default="rollcall", pattern=r'^[^\s":@]+$', description="the realm that the SIP registrar challenges with"
     )

@@ -19,7 +19,6 @@ from tasks.store.connection import Connection
 from tasks.store.read import facts_from_json
 from tasks.store.tables import run_files, runs
 
-FAILED_DAYS: Final = 30
 BODY_DAYS: Final = 90
 
 
@@ -28,13 +27,14 @@ class RunFiles:
     """The files of one run: the source as fetched, and its rejected rows as CSV.
 
     `held`: the source is needed later, for `held_days`; `versioned`: the server gave it a version, so the next request
-    can be conditional.
+    can be conditional. Rejected rows are kept for `failed_days`.
     """
 
     source: bytes | None = None
     failed: bytes | None = None
     held: bool = False
     held_days: float = 7
+    failed_days: float = 30
     versioned: bool = False
 
 
@@ -42,7 +42,7 @@ def keep_files(connection: Connection, run: Run, files: RunFiles, keyring: Keyri
     """Seals what is worth keeping: the rejected rows of every run, the source of a held one."""
     connection.execute(sa.delete(run_files).where(run_files.c.expires < now))
     if files.failed:
-        _keep(connection, _sealed(run, "failed", files.failed, keyring), _later(now, FAILED_DAYS))
+        _keep(connection, _sealed(run, "failed", files.failed, keyring), _later(now, files.failed_days))
     for kind, wanted, days in (("source", files.held, files.held_days), ("body", files.versioned, BODY_DAYS)):
         if wanted and files.source is not None:
             older = sa.select(runs.c.id).where(runs.c.profile == run.profile, runs.c.id != run.id)

@@ -47,6 +47,17 @@ def find_user(connection: Connection, login: str) -> dict[str, Any] | None:
     return _whole_users(connection, users_select().where(users.c.id == user_id), sa.column("user_id") == user_id)[0]
 
 
+def owned_counts(connection: Connection) -> dict[str, tuple[int, int]]:
+    """How many people and contacts each profile owns, whether or not there still is such a profile."""
+    found: dict[str, tuple[int, int]] = {}
+    for at, table in enumerate((import_records, contact_records)):
+        counted = sa.select(table.c.profile, sa.func.count().label("count")).group_by(table.c.profile)
+        for profile, count in connection.read(counted).iter_rows():
+            people, contacts = found.get(profile, (0, 0))
+            found[profile] = (count, contacts) if at == 0 else (people, count)
+    return found
+
+
 def list_contacts(connection: Connection) -> list[dict[str, Any]]:
     """Every contact as `contacts --json` prints it, by name."""
     record = contact_records.c
