@@ -16,7 +16,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from pydantic import ValidationError
 
-from deployments.deploy import PROFILE_TAG, TAG, deployments_tagged
+from deployments.deploy import PROFILE_TAG, TAG, deployments_tagged, remove_deployment
 from deployments.server import POOL
 from flows.import_users import import_users
 from tasks.errors import WrongUseError
@@ -68,7 +68,7 @@ def stop_automation(profile: str) -> bool:
             found = client.read_deployment_by_name(f"{import_users.name}/{deployment_name(profile)}")
         except ObjectNotFound:
             return False
-        client.delete_deployment(found.id)
+        remove_deployment(client, found)
         return True
 
 

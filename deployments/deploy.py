@@ -13,7 +13,15 @@ import yaml
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    DeploymentFilterTags,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectNotFound
@@ -28,6 +36,7 @@ from tasks.settings import Settings
 
 FILE: Final = Path(__file__).with_name("prefect.yaml")
 TAG: Final = "rollcall"
+_GOING_ON: Final = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 
 
 def deploy_all(settings: Settings) -> list[str]:
@@ -48,12 +57,25 @@ def refresh(settings: Settings) -> None:
     with get_client(sync_client=True) as client:
         for deployment in deployments_tagged(client, TAG):
             if profiles and PROFILE_TAG in deployment.tags and _profile_of(deployment) not in profiles:
-                client.delete_deployment(deployment.id)
+                remove_deployment(client, deployment)
             elif deployment.entrypoint:
                 form = _form(load_flow_from_entrypoint(deployment.entrypoint))
                 client.update_deployment(
                     deployment.id, DeploymentUpdate(parameter_openapi_schema=form, tags=deployment.tags)
                 )
+
+
+def remove_deployment(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
+    """Ends a deployment's schedules, and the deployment itself unless one of its runs is going on.
+
+    Prefect could not write down the end of a run whose deployment is gone. What stays is removed by the next refresh.
+    """
+    for schedule in deployment.schedules:
+        client.delete_deployment_schedule(deployment.id, schedule.id)
+    going_on = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_GOING_ON))))
+    which = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+    if not client.read_flow_runs(deployment_filter=which, flow_run_filter=going_on, limit=1):
+        client.delete_deployment(deployment.id)
 
 
 def definitions() -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State  # noqa: E402
 from prefect.states import Completed  # noqa: E402
 from pydantic import BaseModel, ConfigDict, Field  # noqa: E402
 
-from flows.deployed import offer_profiles  # noqa: E402
+from flows.deployed import in_order, offer_profiles  # noqa: E402
 from flows.import_users import run_request  # noqa: E402
 from flows.occasion import REFUSED  # noqa: E402
 from flows.request import ImportRequest, now  # noqa: E402
@@ -24,7 +24,7 @@ from tasks.store.store import open_store  # noqa: E402
 class Answer(BaseModel):
     """Approve the plan that you saw, or refuse it. As it stands, the form refuses."""
 
-    model_config = ConfigDict(frozen=True, title="Answer")
+    model_config = ConfigDict(frozen=True, title="Answer", json_schema_extra=in_order)
 
     profile: str = Field(title="Profile", description="Whose import is held.", json_schema_extra=offer_profiles)
     checksum: str = Field(

@@ -39,6 +39,12 @@ def offer_profiles(schema: dict[str, Any]) -> None:
         schema["enum"] = names
 
 
+def in_order(schema: dict[str, Any]) -> None:
+    """Keeps the fields of a form in the order of the model: the server's database forgets it."""
+    for position, field in enumerate(schema["properties"].values()):
+        field["position"] = position
+
+
 def as_plain_text(schema: dict[str, Any]) -> None:
     """Makes an optional text a plain field of the form instead of a choice between a text and nothing."""
     schema.pop("anyOf", None)

@@ -37,7 +37,9 @@ def end_schedule_of_gone_profile(profile: str, settings: Settings) -> None:
                 f"Profile {profile} is gone, and so is every other one: is {settings.profiles} the profiles folder, "
                 f"and is it mounted? The schedule stays; `rollcall automate {profile} --off` removes it.",
             )
-        client.delete_deployment(own.id)
+        # Not the deployment: Prefect could not write down the end of this very run any more.
+        for schedule in own.schedules:
+            client.delete_deployment_schedule(own.id, schedule.id)
     raise WrongUseError(
         CODE,
         f"Profile {profile} is gone; its schedule was removed. Nothing was imported, its people stay as they are: "

@@ -71,7 +71,7 @@ def _answer(report: Report, held_days: float, form: str | None) -> str:
         # A path, since a browser may know the server by another name than this worker does.
         answer = {"answer": {"profile": plan.profile, "checksum": plan.checksum}}
         link = f"/deployments/deployment/{form}/run?parameters={quote(json.dumps(answer))}"
-        lines.append(f"[**Answer**]({link}): switch *Approve* on to apply exactly this plan; as it stands, it refuses.")
+        lines.append(f"[Answer]({link}): with *Approve* switched on exactly this plan is applied; else it is refused.")
     lines.append(f"On the command line: `rollcall import {plan.profile} --approve {plan.checksum}`")
     return "\n".join(f"- {line}" for line in lines)
 

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import FlowRun  # noqa: E402
 from prefect.deployments import arun_deployment  # noqa: E402
 from pydantic import BaseModel, ConfigDict, Field  # noqa: E402
 
-from flows.deployed import offer_profiles  # noqa: E402
+from flows.deployed import in_order, offer_profiles  # noqa: E402
 from tasks.errors import WrongUseError  # noqa: E402
 from tasks.profile_file import find_profile, load_profile, profile_files  # noqa: E402
 from tasks.redact import safe_flow  # noqa: E402
@@ -25,7 +25,7 @@ def _offer_each(schema: dict[str, Any]) -> None:
 class ImportMany(BaseModel):
     """Which profiles; each of them fetches from its URL."""
 
-    model_config = ConfigDict(frozen=True, title="Import many")
+    model_config = ConfigDict(frozen=True, title="Import many", json_schema_extra=in_order)
 
     profiles: tuple[str, ...] = Field(
         default=(),

@@ -13,6 +13,7 @@ from flows.deployed import (
     FormText,
     Occasion,
     as_plain_text,
+    in_order,
     offer_profiles,
     refuse_what_only_a_terminal_may,
 )
@@ -38,7 +39,7 @@ from tasks.uploads import find_upload
 class ImportRequest(BaseModel):
     """Which profile, which file, and how far to go."""
 
-    model_config = ConfigDict(frozen=True, title="Import")
+    model_config = ConfigDict(frozen=True, title="Import", json_schema_extra=in_order)
 
     profile: str = Field(
         title="Profile",
@@ -80,7 +81,7 @@ class ImportRequest(BaseModel):
 class UndoRequest(BaseModel):
     """Which run is taken back."""
 
-    model_config = ConfigDict(frozen=True, title="Undo")
+    model_config = ConfigDict(frozen=True, title="Undo", json_schema_extra=in_order)
 
     run: str = Field(title="Run", description="Id of the applied run that is taken back: `rollcall runs` lists them.")
     approve: FormText = Field(

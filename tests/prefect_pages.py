@@ -4,6 +4,7 @@ With ROLLCALL_PICTURES=1 each page leaves its picture in the documentation.
 """
 
 import os
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,13 +38,15 @@ def open_form(page: Page, stack: Stack, deployment: str) -> None:
     """The form of a deployment, as its button Run → Custom run opens it."""
     found = stack.api("GET", f"/deployments/name/{deployment}")
     page.goto(f"{stack.url}/deployments/deployment/{found['id']}/run")
-    page.get_by_text("Parameters", exact=True).first.wait_for()
+    page.get_by_role("button", name="Submit").wait_for()
 
 
 def choose(page: Page, label: str, option: str) -> None:
     """Takes an option of a dropdown."""
-    field(page, label).locator(".p-select-button, .p-combobox, [role=combobox], button").first.click()
-    page.get_by_text(option, exact=True).last.click()
+    field(page, label).locator(".p-select-button__control").click()
+    # The click's focus opens the list and the click closes it again; the key opens it for good.
+    page.keyboard.press("ArrowDown")
+    page.locator(".p-select-option", has_text=option).first.click()
 
 
 def fill(page: Page, label: str, text: str) -> None:
@@ -53,12 +56,13 @@ def fill(page: Page, label: str, text: str) -> None:
 
 def switch_on(page: Page, label: str) -> None:
     """Turns a switch on."""
-    field(page, label).locator(".p-toggle__control, [role=switch], .p-toggle").first.click()
+    field(page, label).locator(".p-toggle__control").click()
 
 
 def field(page: Page, label: str) -> Any:
     """The innermost field of a form under this label."""
-    return page.locator(".schema-form-property", has=page.get_by_text(label, exact=True)).last
+    named = page.get_by_text(re.compile(rf"^\s*{label}( \(Optional\))?\s*$"))
+    return page.locator(".schema-form-property", has=named).last
 
 
 def submit(page: Page, stack: Stack, deployment: str) -> str:

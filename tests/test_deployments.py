@@ -141,7 +141,9 @@ def test_an_administrator_imports_and_approves_in_prefects_pages(stack: Stack) -
         page.get_by_text("12-held").first.click()
         page.get_by_role("link", name="Answer").wait_for()
         shoot(page, "held-question")
-        page.get_by_role("link", name="Answer").click()
+        with page.context.expect_page() as opened:
+            page.get_by_role("link", name="Answer").click()
+        page = opened.value
         page.get_by_role("button", name="Submit").wait_for()
         switch_on(page, "Approve")
         shoot(page, "answer-form")
@@ -239,6 +241,8 @@ def test_a_scheduled_profile_that_is_gone_says_so_once_and_ends_its_schedule(sta
 
     ended = stack.ended(stack.run("import-users/profile-leaving", profile="leaving"))
     assert ended["type"] == "FAILED" and "Profile leaving is gone; its schedule was removed." in ended["message"]
+    assert own_deployment(stack, "leaving").json()["schedules"] == []
+    stack.rollcall("new", "after-leaving")
     assert own_deployment(stack, "leaving").status_code == 404
 
     (stack.folder / "profiles").rename(stack.folder / "elsewhere")
@@ -247,7 +251,7 @@ def test_a_scheduled_profile_that_is_gone_says_so_once_and_ends_its_schedule(sta
     (stack.folder / "profiles").rmdir()
     (stack.folder / "elsewhere").rename(stack.folder / "profiles")
     assert ended["type"] == "FAILED" and "is it mounted? The schedule stays" in ended["message"]
-    assert own_deployment(stack, "lost").status_code == 200
+    assert len(own_deployment(stack, "lost").json()["schedules"]) == 1
     assert stack.rollcall("automate", "lost", "--off").returncode == 0
 
 

@@ -142,7 +142,8 @@ class Services:
         """The command of a service, or another one in its container."""
         service = self.compose["services"][name]
         program = entrypoint or service.get("entrypoint", self.image.entrypoint)
-        wanted = list(command) or ([] if "entrypoint" in service else service.get("command", self.image.command))
+        own = [] if entrypoint or "entrypoint" in service else service.get("command", self.image.command)
+        wanted = list(command) or own
         uid, gid = self.image.user.split(":")
         rights = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
         if service["cap_drop"] == ["ALL"]:
