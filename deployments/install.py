@@ -9,8 +9,8 @@ from deployments.server import connect
 from tasks.settings import Settings
 
 
-def install(settings: Settings) -> None:
-    """The work pool, the deployments, the automations; and the phone system's schema.
+def install(settings: Settings) -> list[str]:
+    """The work pool, the deployments, the automations; and the phone system's schema. Gives the deployments' names.
 
     Raises: WrongUseError when no server answers.
     """
@@ -20,12 +20,13 @@ def install(settings: Settings) -> None:
     from tasks.store.store import open_store
 
     open_store(settings)
-    for name in deploy_all(settings):
-        click.echo(f"deployed {name}", err=True)
+    deployed = deploy_all(settings)
     for missing in install_notices(settings):
         text = f"ROLLCALL_NOTIFY names {missing}, and Prefect has no such block: make it on its Blocks page"
         click.echo(text, err=True)
+    return deployed
 
 
 if __name__ == "__main__":
-    install(Settings())
+    for name in install(Settings()):
+        click.echo(f"deployed {name}")

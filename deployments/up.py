@@ -6,6 +6,7 @@ what a killed worker left behind. A worker or console that ends by itself is sta
 goes on.
 """
 
+import fcntl
 import os
 import secrets
 import signal
@@ -22,8 +23,18 @@ from typing import Final
 import click
 
 from deployments.install import install
-from deployments.server import POOL, Server, answers, connect, free_port_near, merged, own_server, worker_environment
-from tasks.errors import RollcallError
+from deployments.server import (
+    POOL,
+    Server,
+    answers,
+    connect,
+    free_port_near,
+    known_server,
+    merged,
+    own_server,
+    worker_environment,
+)
+from tasks.errors import RollcallError, WrongUseError
 from tasks.prefect_settings import prepare_prefect
 from tasks.settings import Settings
 
@@ -81,9 +92,10 @@ class Child:
 def run_up(settings: Settings, port: int | None) -> None:
     """Runs until Ctrl-C or SIGTERM.
 
-    Raises: WrongUseError when the given port is taken; RollcallError when the server ends or does not start.
+    Raises: WrongUseError when it runs already from this state folder, or the given port is taken; RollcallError when
+    the server ends or does not start.
     """
-    with _signals_noted() as stopping:
+    with _alone(settings), _signals_noted() as stopping:
         server = own_server(settings, port)
         os.environ[MARK] = mark = secrets.token_hex(8)
         children: list[Child] = []
@@ -91,6 +103,7 @@ def run_up(settings: Settings, port: int | None) -> None:
             _start_all(settings, server, children, stopping)
             _watch(children, stopping)
         finally:
+            click.echo("stopping", err=True)
             for child in reversed(children):
                 child.stop()
             _end_marked(f"{MARK}={mark}".encode())
@@ -117,6 +130,7 @@ def _start_all(settings: Settings, server: Server, children: list[Child], stoppi
     serve = (sys.executable, "-m", "deployments.prefect_server")
     running = Child("server", serve, merged(server.environment()), logs / "server.log", essential=True)
     children.append(running)
+    click.echo("starting Prefect's server, its worker and the console", err=True)
     running.start()
     _wait_until_healthy(server, running, stopping)
     if stopping():
@@ -172,6 +186,27 @@ def _wait_until_healthy(server: Server, child: Child, stopping: Callable[[], boo
         if child.has_ended() or time.monotonic() > deadline:
             raise RollcallError("server-not-started", f"Prefect's server did not start. Its log {child.log} says why.")
         time.sleep(LOOK_SECONDS)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Generator[None]:
+    """Keeps a second one out: two servers on one database would start every scheduled run twice.
+
+    The system gives the lock back when this process ends, however it ends.
+    """
+    path = settings.home.absolute() / "up.lock"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            server = known_server(settings)
+            raise WrongUseError(
+                "already-running",
+                f"`rollcall up` runs already from {settings.home.absolute()}"
+                f"{f', at {server.url}' if server else ''}. Stop it there with Ctrl-C, or set another ROLLCALL_HOME.",
+            ) from None
+        yield
 
 
 @contextmanager

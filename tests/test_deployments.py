@@ -259,10 +259,12 @@ def test_up_ends_clean_and_comes_back_with_all_it_had(stack: Stack) -> None:
     stack.rollcall("automate", "staff", "--cron", "0 12 * * *", "--force")
     history = stack.rollcall("runs", "--json").stdout
 
+    twice = stack.rollcall("up")
     code = stack.stop()
     left = stack.processes()
     stack.start()
 
+    assert twice.returncode == 2 and f"runs already from {stack.home}, at {stack.url}." in twice.stderr
     assert (code, left) == (0, [])
     schedules = stack.api("GET", "/deployments/name/import-users/profile-staff")["schedules"]
     assert [entry["schedule"]["cron"] for entry in schedules] == ["0 12 * * *"]

@@ -88,7 +88,7 @@ def install(stack: Stack, **settings: str) -> str:
         command, env={**stack.environment, **where, **settings}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return done.stderr
+    return done.stdout + done.stderr
 
 
 def automations(stack: Stack) -> dict[str, Any]:
