@@ -20,7 +20,8 @@ def server_there(settings: Settings) -> dict[str, str] | None:
     url = os.environ.get("PREFECT_API_URL")
     known = None if url else known_server(settings)
     if url:
-        told = {name: os.environ.get(name, "") for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")}
+        names = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
+        told = {name: value for name in names if (value := os.environ.get(name))}
     elif known is not None:
         told = known.client_environment()
     else:
@@ -34,9 +35,8 @@ def talking_to(server: dict[str, str]) -> Generator[None]:
     prepare_prefect()
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-    auth = server["PREFECT_API_AUTH_STRING"]
-    named = {PREFECT_API_URL: server["PREFECT_API_URL"], PREFECT_API_AUTH_STRING: auth or None}
-    with temporary_settings({setting: value for setting, value in named.items() if value}):
+    named = {"PREFECT_API_URL": PREFECT_API_URL, "PREFECT_API_AUTH_STRING": PREFECT_API_AUTH_STRING}
+    with temporary_settings({named[name]: value for name, value in server.items()}):
         yield
 
 
