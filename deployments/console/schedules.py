@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -52,9 +52,11 @@ class Schedules:
         return self._last
 
     def first_standing(self) -> Standing:
-        """As `standing`, but the very first answer is waited for."""
+        """As `standing`, but the very first answer is waited for a while."""
         asking = self._ask()
-        return self._last if self._last.known or asking is None else asking.result(FIRST_LOOK_SECONDS)
+        if not self._last.known and asking is not None:
+            wait([asking], FIRST_LOOK_SECONDS)
+        return self._last
 
     def automate(self, profile: Profile, cron: str, timezone: str) -> "Automation":
         """Schedules a profile.
