@@ -1,6 +1,7 @@
 """What phones cost beside people, in one run: `assign-phones` against `reconcile`, a thousand moves against updates.
 
-PYTHONPATH=. python benchmarks/phones.py [PEOPLE]
+The people are those of `reconcile_apply.py`, with all thirteen columns, and a phone each. The checksum of the plan is
+part of both: reconcile digests people, assign-phones adds the phones. PYTHONPATH=. python benchmarks/phones.py [PEOPLE]
 """
 
 import sys
@@ -10,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import polars as pl
+from reconcile_apply import rows_of
+
 from flows.order import as_function, take_in
 from tasks.phones import assign_phones_to_users
 from tasks.reconcile import reconcile_records
@@ -17,6 +21,7 @@ from tasks.store.read import read_snapshot
 from tests.world import World
 
 CHANGED = 1_000
+ROUNDS = 3
 PLAN_BUDGET = 0.5
 MOVES_BUDGET = 1.0
 NOISE = 0.1
@@ -33,24 +38,35 @@ def main(count: int) -> int:
         seconds, _ = timed(lambda: world.imports(csv(names, phones)))
         print(f"{count:,} people with a phone each, imported in {seconds:.2f} s")
         within.append(_plan_ratio("nothing changed", world, csv(names, phones)))
-        renamed = [f"{name} jr" if at < CHANGED else name for at, name in enumerate(names)]
-        updates, _ = timed(lambda: world.imports(csv(renamed, phones)))
-        moved = [*phones[1:CHANGED], phones[0], *phones[CHANGED:]]
-        within.append(_plan_ratio(f"{CHANGED:,} moves", world, csv(renamed, moved)))
-        moves, report = timed(lambda: world.imports(csv(renamed, moved)))
-        assert report.plan.phones["action"].to_list() == ["move"] * CHANGED
+        within.append(_plan_ratio(f"{CHANGED:,} moves", world, csv(names, _moved(phones))))
+        updates, moves = float("inf"), float("inf")
+        for _ in range(ROUNDS):
+            names = [f"{name} jr" if at < CHANGED else name for at, name in enumerate(names)]
+            updates = min(updates, _seconds_of_import(world, csv(names, phones), 0))
+            phones = _moved(phones)
+            moves = min(moves, _seconds_of_import(world, csv(names, phones), CHANGED))
         ratio = moves / updates
         verdict = f"{ratio:.2f} x, budget {MOVES_BUDGET}"
-        print(print(f"{CHANGED:,} moves {moves:.2f} s, {CHANGED:,} updates {updates:.2f} s = {verdict}"))
+        print(f"{CHANGED:,} moves {moves:.2f} s, {CHANGED:,} updates {updates:.2f} s = {verdict}")
         within.append(ratio <= MOVES_BUDGET + NOISE)
     return 0 if all(within) else 1
 
 
 def csv(names: list[str], phones: list[str]) -> str:
-    rows = [
-        f"user{at},{name},{10_000_000 + at},{mac}" for at, (name, mac) in enumerate(zip(names, phones, strict=True))
-    ]
-    return "\n".join(["username,displayname,phone,phonemac", *rows, ""])
+    people = rows_of(len(names))
+    return people.with_columns(displayname=pl.Series(names), phonemac=pl.Series(phones)).write_csv()
+
+
+def _moved(phones: list[str]) -> list[str]:
+    """Each of the first people gets the phone of the next."""
+    return [*phones[1:CHANGED], phones[0], *phones[CHANGED:]]
+
+
+def _seconds_of_import(world: World, text: str, moved: int) -> float:
+    seconds, report = timed(lambda: world.imports(text))
+    assert report.plan.summary["update"] == CHANGED
+    assert report.plan.phones["action"].to_list() == ["move"] * moved
+    return seconds
 
 
 def _plan_ratio(what: str, world: World, text: str) -> bool:

@@ -5,7 +5,8 @@ from typing import Any
 
 from flows.order import Calling, as_function
 from tasks.apply import Applying, apply
-from tasks.brakes import plan_checksum, removal_brake
+from tasks.brakes import removal_brake
+from tasks.checksum import plan_checksum
 from tasks.errors import WrongUseError
 from tasks.plan import Plan
 from tasks.profile import Brakes

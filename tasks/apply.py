@@ -111,8 +111,9 @@ def _without_web_passwords(plan: Plan) -> Plan:
 
 
 def _people(plan: Plan, keyring: Keyring, now: str, *, keeps_secrets: bool) -> pl.DataFrame:
-    """The changes as `write_people` takes them: secrets sealed, random pins drawn."""
-    changes = plan.changes.filter(pl.col("action") != "conflict")
+    """The changes as `write_people` takes them: secrets sealed, random pins drawn; not whose phone alone changes."""
+    is_of_phone_alone = (pl.col("action") == "update") & (pl.col("fields") == "{}")
+    changes = plan.changes.filter(pl.col("action") != "conflict", ~is_of_phone_alone)
     missing = {name: dtype for name, dtype in _OPTIONAL.items() if name not in changes.columns}
     changes = changes.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in missing.items())
     action = pl.col("action")

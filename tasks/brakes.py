@@ -1,18 +1,12 @@
 """Brakes: three shares and a few certainties, evaluated on the whole plan before the first write.
 
-They hold only where the profile owns a record: a first import cannot do harm. The checksum made here approves exactly
-this plan; it is keyed, and covers what would change, the fingerprints of secrets and the state it was made from.
+They hold only where the profile owns a record: a first import cannot do harm.
 """
 
-import hashlib
-import hmac
-import io
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-import polars as pl
-
+from tasks.checksum import plan_checksum
 from tasks.keyring import Keyring
 from tasks.mapping import mapping_of
 from tasks.plan import Plan
@@ -93,31 +87,3 @@ def _removals(plan: Plan) -> int:
 
 def _prefilter_columns(profile: Profile) -> list[str]:
     return sorted(mapping_of(profile).prefilter.reads or ())
-
-
-def plan_checksum(plan: Plan, keyring: Keyring) -> str:
-    """HMAC-SHA256 over what would be applied; not over run ids, times, paths or anything random."""
-    total = hmac.new(keyring.derive("plan"), digestmod=hashlib.sha256)
-    columns = ["action", "login", "user_id", "fields", "password_fingerprint", "pin_fingerprint", "number", "automatic"]
-    total.update(_rows(plan.changes, columns))
-    total.update(
-        _rows(
-            plan.phones, ["action", "login", "kind", "mac", "device_id", "before", "fields", "web_password_fingerprint"]
-        )
-    )
-    if plan.contacts.height:
-        total.update(_rows(plan.contacts, ["action", "key", "entry_id", "fields"]))
-    total.update(json.dumps([plan.profile, plan.mode, plan.owned, plan.facts.digest]).encode())
-    return total.hexdigest()[:32]
-
-
-def _rows(frame: pl.DataFrame, columns: list[str]) -> memoryview:
-    present = [name for name in columns if name in frame.columns]
-    # A database promises no order; beyond these names the file gives it, and comparing long texts is dear.
-    order = [name for name in ("login", "kind", "mac", "key", "entry_id") if name in present]
-    ordered = frame.select(present).sort(order, nulls_last=True, maintain_order=True) if order else frame.select()
-    # No value holds a control character: logins are cleaned, fields are JSON, the rest are words and hex digits.
-    # polars writes the bytes itself: as Python text, a hundred thousand changes would cost four times as much.
-    canonical = io.BytesIO()
-    ordered.write_csv(canonical, separator="\x1e", line_terminator="\x1d", null_value="\x00", quote_style="never")
-    return canonical.getbuffer()

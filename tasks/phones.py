@@ -10,8 +10,10 @@ from typing import Final
 import polars as pl
 
 from tasks.brakes import judged
+from tasks.checksum import with_further_changes
 from tasks.issue import issues_of_rows, no_issues
 from tasks.keyring import Keyring
+from tasks.login import without
 from tasks.output import ROW
 from tasks.phone_rules import vendor_of
 from tasks.plan import PHONE_CHANGES_SCHEMA, WAS, Plan, fields_json, json_secret, json_text
@@ -61,7 +63,7 @@ def _wanted(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFrame:
             plan.changes.filter(pl.col("action") == "conflict").select("login"),
         ]
     ).drop_nulls()
-    phones = records.phones.filter(~pl.col("keep")).join(refused, on="login", how="anti", maintain_order="left")
+    phones = without(records.phones.filter(~pl.col("keep")), refused)
     existing = snapshot.devices.rename(
         {name: f"{name}{WAS}" for name in snapshot.devices.columns if name not in ("mac", "kind", "device_id")}
     )
@@ -88,10 +90,10 @@ def _held_logins(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFra
     """
     refused = plan.aside.filter(pl.col("outcome") == "rejected").select("login").drop_nulls()
     kept = records.phones.filter(pl.col("keep"), pl.col("kind") == "ip_phone").select("login")
-    spared = snapshot.users.filter(pl.col("profile") == plan.profile).select("login")
     if not records.unknown_logins or plan.mode != "sync":
-        spared = spared.clear()
-    return pl.concat([refused, kept, spared.join(records.users, on="login", how="anti")]).unique()
+        return pl.concat([refused, kept]).unique()
+    spared = snapshot.users.filter(pl.col("profile") == plan.profile).select("login")
+    return pl.concat([refused, kept, without(spared, records.users)]).unique()
 
 
 def _belongs_elsewhere(plan: Plan, held: pl.DataFrame) -> pl.Expr:
@@ -173,9 +175,7 @@ def _released(plan: Plan, records: Records, free: pl.DataFrame, kept: pl.DataFra
     gone = plan.changes.filter(pl.col("action").is_in(_ACTIONS_THAT_FREE_PHONES)).select("login")
     refused = plan.aside.filter(pl.col("outcome") == "rejected").select("login").drop_nulls()
     conflicts = plan.changes.filter(pl.col("action") == "conflict").select("login")
-    present = records.users.select("login", row=pl.col(ROW)).join(
-        pl.concat([refused, conflicts]), on="login", how="anti"
-    )
+    present = without(records.users.select("login", row=pl.col(ROW)), pl.concat([refused, conflicts]))
     owned = free.filter(pl.col("login").is_not_null())
     of_gone = owned.join(gone, on="login", how="semi").with_columns(row=pl.lit(None, dtype=pl.Int64))
     spoken_of = owned.filter(pl.col("kind").is_in(records.device_kinds)).join(present, on="login", how="inner")
@@ -208,17 +208,11 @@ def _with_phone_updates(plan: Plan, phones: pl.DataFrame, snapshot: Snapshot) ->
     columns = [
         name for name in further.columns if name in plan.changes.columns and name not in ("extension", "automatic")
     ]
-    changes = pl.concat(
-        [
-            plan.changes,
-            further.select(columns).with_columns(number=further["extension"], automatic=further["automatic"]),
-        ],
-        how="diagonal_relaxed",
-    )
+    further = further.select(columns).with_columns(number=further["extension"], automatic=further["automatic"])
     summary = dict(plan.summary)
     summary["update"] += further.height
     summary["unchanged"] -= further.height
-    return replace(plan, changes=changes, summary=summary)
+    return with_further_changes(replace(plan, summary=summary), further)
 
 
 def _numberless_issues(rows: pl.DataFrame, records: Records) -> pl.DataFrame:
@@ -240,4 +234,4 @@ def _issues(altered: pl.DataFrame, taken: pl.DataFrame, records: Records) -> lis
     ]
 
 
-assign_phones = step("assign-phones", version=1, reads=("brakes", "prefilter"))(assign_phones_to_users)
+assign_phones = step("assign-phones", version=2, reads=("brakes", "prefilter"))(assign_phones_to_users)

@@ -72,8 +72,8 @@ class Plan(Output):
     masked), and the final value of every field for `apply`; `phones` has PHONE_CHANGES_SCHEMA and the final values of
     the device; `contacts` CONTACT_CHANGES_SCHEMA: `contact` is the display name, values are null where they stay as
     they are, `owner` is null where nobody's record is written. Unchanged and filtered rows are only counted, people
-    and contacts together. `state` is the digest of the snapshot,
-    `mark` the one of `tasks.store.watch` at that time.
+    and contacts together. `state` is the digest of the snapshot, `mark` the one of `tasks.store.watch` at that time;
+    `people_digest` is reconcile's of `changes`, which only `tasks.checksum.with_further_changes` alters after it.
     """
 
     profile: str
@@ -88,6 +88,7 @@ class Plan(Output):
     held: str | None = None
     state: str = ""
     mark: str = ""
+    people_digest: str = ""
 
     @property
     def writes(self) -> bool:

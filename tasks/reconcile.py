@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from tasks.checksum import people_digest
 from tasks.comparison import compare_rows
 from tasks.contacts import contact_changes
 from tasks.extensions import Settled, settle_extensions
@@ -66,10 +67,12 @@ def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, ci
         *_issues_of_names(records, nameless),
         *_issues_of_file(records, snapshot, profile, summary),
     ]
+    final = _final(changes)
     return Plan(
         profile=profile.name,
         mode=mode_of(records, profile),
-        changes=_final(changes),
+        changes=final,
+        people_digest=people_digest(final),
         phones=pl.DataFrame(),
         contacts=contacts.changes,
         summary=summary,

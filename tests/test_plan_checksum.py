@@ -5,7 +5,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from tasks.brakes import plan_checksum
+from tasks.checksum import people_digest, plan_checksum, with_further_changes
 from tasks.keyring import Keyring
 from tasks.output import SourceFacts
 from tasks.plan import PHONE_CHANGES_SCHEMA, Plan, fields_json, json_text
@@ -71,6 +71,21 @@ def test_another_file_profile_or_mode_is_another_plan() -> None:
         replace(PLAN, mode="upsert"),
     ):
         assert plan_checksum(altered, RING) != SEEN
+
+
+def test_people_who_are_added_later_are_seen_too() -> None:
+    digested = replace(PLAN, changes=CHANGES.head(1), people_digest=people_digest(CHANGES.head(1)))
+    seen = plan_checksum(digested, RING)
+    added = with_further_changes(digested, CHANGES.tail(1))
+    other = with_further_changes(digested, CHANGES.tail(1).with_columns(number=pl.lit("103")))
+    assert added.changes.equals(CHANGES)
+    assert len({seen, plan_checksum(added, RING), plan_checksum(other, RING)}) == 3
+
+
+def test_the_digest_of_people_is_no_shorter_way_past_the_key() -> None:
+    digested = replace(PLAN, people_digest=people_digest(CHANGES))
+    assert plan_checksum(digested, RING) == SEEN
+    assert plan_checksum(digested, Keyring(b"l" * 32)) != SEEN
 
 
 def test_changed_fields_are_json_in_their_order_whoever_has_them() -> None:

@@ -81,7 +81,5 @@ def _keep_secrets(connection: Connection, new: pl.DataFrame, run_id: str) -> Non
                 field=pl.lit(field),
                 before=pl.lit(None, dtype=pl.Binary),
                 after=pl.col(field),
-                fingerprint_before=pl.lit(""),
-                fingerprint_after=pl.col(f"{field}_fingerprint").fill_null(""),
             ),
         )
