@@ -8,7 +8,7 @@ import pytest
 from tasks.checksum import people_digest, plan_checksum, with_further_changes
 from tasks.keyring import Keyring
 from tasks.output import SourceFacts
-from tasks.plan import PHONE_CHANGES_SCHEMA, Plan, fields_json, json_text
+from tasks.plan import CONTACT_CHANGES_SCHEMA, PHONE_CHANGES_SCHEMA, Plan, fields_json, json_text
 
 RING = Keyring(b"k" * 32)
 CHANGES = pl.DataFrame(
@@ -52,6 +52,16 @@ def test_any_other_value_of_a_person_is_another_plan(column: str) -> None:
 def test_any_other_value_of_a_phone_is_another_plan(column: str) -> None:
     altered = PHONES[column].scatter([0], ["other"])
     assert plan_checksum(replace(PLAN, phones=PHONES.with_columns(altered)), RING) != SEEN
+
+
+@pytest.mark.parametrize("column", ["action", "key", "entry_id", "fields"])
+def test_any_other_value_of_a_contact_is_another_plan(column: str) -> None:
+    contact = {"action": "update", "key": '["Taxi","112233"]', "entry_id": 7, "fields": "{}"}
+    plans = [
+        replace(PLAN, contacts=pl.DataFrame([row], schema=CONTACT_CHANGES_SCHEMA))
+        for row in (contact, {**contact, column: 9 if column == "entry_id" else "other"})
+    ]
+    assert len({SEEN, *(plan_checksum(plan, RING) for plan in plans)}) == 3
 
 
 def test_a_value_that_is_missing_is_not_an_empty_one() -> None:
