@@ -58,7 +58,8 @@ def _digest(frame: pl.DataFrame, columns: Sequence[str], by: str = "login") -> s
     total = _Hash()
     ordered = frame.select(present).sort(by, nulls_last=True, maintain_order=True)
     # No value holds a control character: logins are cleaned, fields are JSON, the rest are words and hex digits.
-    ordered.write_csv(total, separator="\x1e", line_terminator="\x1d", null_value="\x00", quote_style="never")
+    with io.BufferedWriter(total) as rows:
+        ordered.write_csv(rows, separator="\x1e", line_terminator="\x1d", null_value="\x00", quote_style="never")
     return total.hexdigest()
 
 
