@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from canaries import PROFILE_CHANGES, SECRETS, STEPS, crashing, write_csv
@@ -69,6 +70,56 @@ def test_no_secret_is_left_by_a_cancelled_run(
 
     assert raised.value.args == ()
     assert_clean(prefect_server, rollcall_home, capfd)
+
+
+LOCK = """
+import sqlite3, sys
+phone_system = sqlite3.connect(sys.argv[1], isolation_level=None)
+phone_system.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_no_secret_is_left_by_a_run_that_is_terminated_in_apply(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    profile, file = write_profile(tmp_path, PROFILE_CHANGES), write_csv(tmp_path)
+    command = [sys.executable, "-c", "from deployments.cli import main; main()"]
+    where: dict[str, Any] = {"env": os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}, "text": True}
+    subprocess.run([*command, "users"], check=True, capture_output=True, **where)
+    lock = [sys.executable, "-c", LOCK, rollcall_home / "phonesystem.db"]
+    with subprocess.Popen(lock, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        with subprocess.Popen([*command, "import", profile, file], stderr=subprocess.PIPE, **where) as importing:
+            _wait_for_apply(importing)
+            importing.terminate()
+            holder.communicate()
+            said = importing.communicate(timeout=60)[1]
+
+    assert importing.returncode != 0
+    assert "Traceback" not in said
+    users = subprocess.run([*command, "users", "--json"], check=True, capture_output=True, **where)
+    assert users.stdout.strip() == "[]"
+    print(said)
+    assert_clean(prefect_server, rollcall_home, capfd)
+
+
+def _wait_for_apply(importing: "subprocess.Popen[str]") -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterName, TaskRunFilterState
+    from prefect.client.schemas.filters import TaskRunFilterStateName as StateName
+
+    running = TaskRunFilterState(name=StateName(any_=["Running"]))
+    with get_client(sync_client=True) as client:
+        for _ in range(600):
+            assert importing.poll() is None, "the import ended before apply began"
+            apply = TaskRunFilter(name=TaskRunFilterName(any_=["apply"]), state=running)
+            if client.read_task_runs(task_run_filter=apply):
+                return
+            time.sleep(0.1)
+    raise TimeoutError("apply did not begin within a minute")
 
 
 PROGRAM = """
