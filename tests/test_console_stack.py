@@ -41,7 +41,13 @@ class Console(httpx.Client):
 
     def ended(self, path: str) -> str:
         """Waits for what a job became; gives the address of its run."""
-        until(lambda: self.get(path).url.path.startswith("/runs/"), 120, f"the run: {self.get(path).text[-1500:]}")
+
+        def is_over() -> bool:
+            page = self.get(path)
+            assert 'role="alert"' not in page.text, page.text[page.text.index('role="alert"') :][:600]
+            return page.url.path.startswith("/runs/")
+
+        until(is_over, 120, "the run")
         return self.get(path).url.path
 
 
@@ -119,7 +125,7 @@ def test_a_schedule_is_made_shown_changed_and_switched_off(console: Console, sta
 
 
 def test_an_undo_is_a_run_of_its_deployment_and_failed_rows_come_from_the_run(console: Console, stack: Stack) -> None:
-    plan = console.simulated(PEOPLE + "x1,X,012\n")
+    plan = console.simulated(PEOPLE + "new,New,2999\nx1,X,012\n")
     run = console.ended(console.asks(f"{plan}/import").url.path)
     failed = console.get(f"{run}/failed.csv")
     assert "x1,X,012" in failed.text and "Failed rows" in console.get(run).text

@@ -50,7 +50,9 @@ def deployment_of(profile: str) -> str:
 
 def run_on_worker(deployment: str, request: dict[str, Any], tell: Callable[[str, str, float], None]) -> Ended:
     """Starts the deployment and waits for its end; `tell` hears of the flow run and of each step that began."""
-    started: Any = run_deployment(deployment, parameters={"request": request}, timeout=0, as_subflow=False)
+    # The deployment's form takes texts; what is left empty is left out.
+    parameters = {"request": {name: value for name, value in request.items() if value is not None}}
+    started: Any = run_deployment(deployment, parameters=parameters, timeout=0, as_subflow=False)
     tell(str(started.id), "", 0.0)
     told: set[str] = set()
     with get_client(sync_client=True) as client:
