@@ -203,6 +203,7 @@ def test_the_seed_is_walked_from_beginning_to_end(page: Any, tmp_path: Path) -> 
     upload(page, tmp_path, SEED.read_text("utf-8"))
     page.wait_for_selector("text=Nothing to do")
 
+    page.goto("/profiles/staff/basic")
     page.get_by_role("link", name="Automate").click()
     page.get_by_label("Monday to Friday at 05:30").check()
     page.fill("#timezone", "Europe/Berlin")
