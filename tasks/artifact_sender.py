@@ -29,14 +29,17 @@ class ArtifactSender:
 
     def flush(self) -> None:
         """Returns when all is sent that was handed over so far."""
-        sent, self._sent = self._sent, []
-        wait([*sent, self._thread.submit(self._close)])
+        sent, self._sent = [*self._sent, self._thread.submit(self._close)], []
+        wait(sent)
+        for error in filter(None, (one.exception() for one in sent)):
+            _log.warning("an artifact could not be sent: %s", type(error).__name__)
 
     def _send(self, artifact: ArtifactCreate) -> None:
         try:
             # A client costs more than what it sends: certificates, a token against forged requests, a connection.
             if self._client is None:
-                self._client = self._opened.enter_context(get_client(sync_client=True))
+                # Asked for with settings, it is one of our own, not the flow run's, which another thread uses.
+                self._client = self._opened.enter_context(get_client(httpx_settings={}, sync_client=True))
             self._client.create_artifact(artifact)
         except (HTTPError, PrefectException) as error:
             _log.warning("the artifact %s could not be sent: %s", artifact.key, type(error).__name__)

@@ -31,6 +31,23 @@ def test_all_artifacts_are_at_the_server_after_a_flush_and_more_may_follow(prefe
     assert [one.data for one in found] == ["seven rows"] * 4
 
 
+def test_a_client_that_the_caller_uses_is_left_to_it(
+    prefect_server: PrefectServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.context import SyncClientContext
+
+    sender, key = ArtifactSender(), f"sent-{uuid4().hex}"
+    with SyncClientContext.get_or_create() as context, caplog.at_level(logging.WARNING, "rollcall.steps"):
+        sender.send(artifact(key))
+        sender.flush()
+        assert context.client.hello().status_code == 200
+
+    assert caplog.text == ""
+    with get_client(sync_client=True) as client:
+        assert key in [one.key for one in client.read_artifacts()]
+
+
 def test_a_server_that_is_gone_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     sender = ArtifactSender()
 
