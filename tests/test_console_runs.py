@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from deployments.console.access import Role
 from deployments.imports import request_for
 from flows.order import as_function, run_import
@@ -91,7 +93,11 @@ def test_only_the_checksum_of_the_held_plan_approves(browsers: Callable[..., Bro
     assert jobs == [checksum] and audited() == ["approve"]
 
 
-def test_without_a_server_the_automate_page_says_what_to_do(client: Browser, place: Path) -> None:
+def test_without_a_server_the_automate_page_says_what_to_do(
+    client: Browser, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL")
+
     page = client.get("/profiles/staff/automate")
 
     assert page.status_code == 200 and "rollcall up" in page.text and "<form id=" not in page.text
