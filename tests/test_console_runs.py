@@ -93,11 +93,14 @@ def test_only_the_checksum_of_the_held_plan_approves(browsers: Callable[..., Bro
     assert jobs == [checksum] and audited() == ["approve"]
 
 
-def test_without_a_server_the_automate_page_says_what_to_do(
-    client: Browser, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked; it comes before the console, which asks when it starts."""
     monkeypatch.delenv("PREFECT_API_URL")
 
+
+@pytest.mark.usefixtures("place")
+def test_without_a_server_the_automate_page_says_what_to_do(no_server: None, client: Browser) -> None:
     page = client.get("/profiles/staff/automate")
 
     assert page.status_code == 200 and "rollcall up" in page.text and "<form id=" not in page.text
