@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # A file's tests share servers and browsers; those that bound a time run afterwards, alone.
-SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not clock"
+SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not clock and not long"
 
 .PHONY: setup demo test check format bench torture up
 
@@ -41,6 +41,7 @@ bench: setup
 
 torture: setup
 	ROLLCALL_TORTURE=50 $(BIN)/pytest tests/test_crash.py
+	$(BIN)/pytest -m long
 
 up: setup
 	$(BIN)/rollcall up

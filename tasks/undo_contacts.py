@@ -77,6 +77,9 @@ def _taken_back(key: str, fields: dict[str, list[Any]], entry: dict[str, Any]) -
             row[name] = before
         elif name == "enabled":
             row["action"] = "enable" if before else "disable"
+            if before and entry["missing_since"] is not None:
+                # Since when it was missing is what an undo of this undo needs.
+                back["missing_since"] = [entry["missing_since"], None]
         elif name == "missing_since":
             row["missing_since"] = before
         elif name == "profile":

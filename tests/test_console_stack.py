@@ -9,7 +9,7 @@ import pytest
 from servers import PostgreSQL, running_postgresql
 from stack import Stack, running_stack, until
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 PEOPLE = "username,displayname,phone\n" + "".join(f"u{at},Person {at},{2000 + at}\n" for at in range(30))
 
 

@@ -249,9 +249,18 @@ def test_undo_brings_a_released_and_a_disabled_contact_back(here: World) -> None
     before = _all(here)
     assert counts(here.imports(people(*stay, header=HEADER), profile)) == {"release": 1, "disable": 1, "unchanged": 6}
 
-    here.undo("run-002")
+    missing = _records(here)
 
+    here.undo("run-002")
     assert _all(here) == before
+    here.undo("run-003")
+
+    assert _records(here) == missing
+
+
+def _records(world: World) -> list[dict[str, object]]:
+    with world.connection() as connection:
+        return connection.read(sa.select(*contact_records.c).order_by(contact_records.c.entry_id)).to_dicts()
 
 
 def test_undo_keeps_and_names_a_contact_that_was_changed_since(here: World) -> None:

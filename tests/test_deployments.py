@@ -277,7 +277,7 @@ def test_doctor_finds_all_well(stack: Stack) -> None:
 
     assert done.returncode == 0, done.stdout
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
-        *("versions", "database", "key", "storage", "profiles", "server", "workers", "clocks")
+        *("versions", "database", "history", "key", "storage", "profiles", "server", "workers", "clocks")
     ]
 
 
