@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Callable
 from functools import wraps
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, ParamSpec
 
@@ -58,7 +57,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("rollcall"), prog_name="rollcall")
+@click.version_option(package_name="rollcall", prog_name="rollcall")
 def rollcall() -> None:
     """Brings a phone system in line with the CSV of users that a company already keeps."""
 
