@@ -87,13 +87,13 @@ def page_of_changes(connection: Connection, run_id: str, cut: Cut) -> Page:
     if cut.search:
         found = found.where(_Holds(connection, cut.search)(changes.login, changes.contact, changes.fields))
     places, total = _keys(connection, found, cut, every)
-    rows = connection.read(sa.select(*changes).where(changes.place.in_(places)).order_by(changes.place)).to_dicts()
+    rows = connection.read(sa.select(*_changes_of(run_id, places).c)).sort("place").to_dicts()
     phones = _phones_of(connection, run_id, [row["login"] for row in rows if row["login"] is not None])
     return Page([{**row, "phones": phones.get(row["login"], [])} for row in rows], total)
 
 
-def _changes_of(run_id: str) -> sa.Subquery:
-    """A run's changes of people and, after them, of contacts; `place` is their order."""
+def _changes_of(run_id: str, places: list[int] | None = None) -> sa.Subquery:
+    """A run's changes of people and, after them, of contacts, or only those in some places; `place` is their order."""
     people, contacts, absent = run_changes.c, run_contacts.c, sa.cast(sa.null(), sa.Text)
     one = sa.select(
         people.position.label("place"),
@@ -103,6 +103,12 @@ def _changes_of(run_id: str) -> sa.Subquery:
         (contacts.position + _CONTACTS_FROM).label("place"),
         *(contacts.action, absent.label("login"), contacts.contact, contacts.row, contacts.fields),
     ).where(contacts.run_id == run_id)
+    if places is not None:
+        # Asked of the union, SQLite would walk through all changes.
+        one = one.where(people.position.in_([place for place in places if place < _CONTACTS_FROM]))
+        other = other.where(
+            contacts.position.in_([place - _CONTACTS_FROM for place in places if place > _CONTACTS_FROM])
+        )
     return sa.union_all(one, other).subquery("changes")
 
 
@@ -123,9 +129,9 @@ def page_of_issues(connection: Connection, run_id: str, cut: Cut, *, failed: boo
     if cut.search:
         found = found.where(_Holds(connection, cut.search)(issues.message, issues.column))
     positions, total = _keys(connection, found, cut, None)
-    columns = (issues.row, issues.line, issues.column, issues.code, issues.severity, issues.message)
+    columns = (issues.position, issues.row, issues.line, issues.column, issues.code, issues.severity, issues.message)
     here = (issues.run_id == run_id) & issues.position.in_(positions)
-    return Page(connection.read(sa.select(*columns).where(here).order_by(issues.position)).to_dicts(), total)
+    return Page(connection.read(sa.select(*columns).where(here)).sort("position").to_dicts(), total)
 
 
 def page_of_runs(connection: Connection, cut: Cut) -> Page:
@@ -182,6 +188,8 @@ class _Holds:
 
 def _keys(connection: Connection, found: Any, cut: Cut, every: Any) -> tuple[list[Any], int]:
     """The keys of the page's rows, and how many there are in all.
+
+    The rows of these keys are sorted where they are read: asked to order them, SQLite walks through all rows instead.
 
     A search reads all keys that it finds, so that it runs once; without one the database counts by `every`, if given.
     """
