@@ -122,6 +122,7 @@ def test_a_held_plan_is_approved_by_its_checksum(stack: Stack) -> None:
     assert (ended["name"], users(stack)) == ("Applied", [])
 
 
+@pytest.mark.long
 def test_an_administrator_imports_and_approves_in_prefects_pages(stack: Stack) -> None:
     from prefect_pages import browsing, choose, fill, open_form, shoot, submit, switch_on
 
