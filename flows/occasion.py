@@ -8,8 +8,9 @@ from prefect.states import Completed
 from flows.deployed import Occasion
 from tasks.errors import RollcallError
 from tasks.report import Report
+from tasks.retry import STORE, call_with_retries
 from tasks.settings import Settings
-from tasks.store.runs import find_run
+from tasks.store.runs import find_ended_run
 from tasks.store.store import open_store
 
 ATTEMPTS: Final = 3
@@ -17,6 +18,8 @@ ATTEMPTS: Final = 3
 APPLIED, NOTHING, HELD, SIMULATED, REFUSED = "Applied", "Nothing to do", "Held", "Simulated", "Refused"
 END_NAMES: Final = (APPLIED, NOTHING, HELD, SIMULATED, REFUSED)
 """The names of our final states. Prefect's events bear the state's name, so whoever waits for an end must know them."""
+
+_END_OF_STATUS: Final = {"applied": APPLIED, "undone": APPLIED, "nothing": NOTHING, "held": HELD}
 
 
 def occasion() -> Occasion:
@@ -31,21 +34,26 @@ def earlier_end(here: Occasion, settings: Settings) -> Report | None:
     """The end of an earlier attempt of this flow run that got through, None where there is none.
 
     A worker can be lost after its commit, before it could tell; and a finished run can be started again by a click.
+    A failed one is no end: that click wants the import.
     Raises: RollcallError at the fourth attempt: what lost a worker three times would go on losing workers.
     """
     run = _current()
     if run is None or run.run_count <= 1 or here.created is None:
         return None
-    with open_store(settings).open() as connection:
-        done = find_run(connection, here.run_id())
+
+    def read() -> dict[str, Any] | None:
+        with open_store(settings).open() as connection:
+            return find_ended_run(connection, here.run_id())
+
+    done = call_with_retries(read, STORE)
     if done is not None:
         text = f"Run {done['id']} has ended as {done['status']} already; nothing was done again."
-        return _state(HELD if done["status"] == "held" else APPLIED, text, None)
+        return _state(_END_OF_STATUS[done["status"]], text, None)
     if run.run_count > ATTEMPTS:
         raise RollcallError(
             "attempts-used-up",
-            f"The run was taken up {ATTEMPTS} times and its worker was lost each time. Nothing was written. "
-            "Look at the workers' memory and logs, then start the import again.",
+            f"The run was taken up {ATTEMPTS} times, and each time it failed or its worker was lost. Nothing was "
+            "written. Look at its earlier states and at the workers' memory and logs, then start it as a new run.",
         )
     return None
 

@@ -25,7 +25,7 @@ from tasks.store.connection import Connection
 from tasks.store.files import RunFiles, keep_files
 from tasks.store.read import read_snapshot
 from tasks.store.registrar import write_accounts
-from tasks.store.runs import find_run, mark_undone, write_run
+from tasks.store.runs import find_ended_run, mark_undone, write_run
 from tasks.store.store import Store
 from tasks.store.write import write_people
 from tasks.store.write_contacts import write_contacts
@@ -63,7 +63,7 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
     run, store = applying.run, applying.store
     with store.open() as connection:
         store.lock_for_writing(connection)
-        done = find_run(connection, run.id)
+        done = find_ended_run(connection, run.id)
         if done is not None:
             return _outcome(plan, run, str(done["status"]), str(done["finished"]))
         seen, (plan, files) = plan, _as_it_stands(plan, applying, connection)

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from conftest import PrefectServer
 from flow_runs import FlowRun
-from import_runs import run_import_flow, write_profile
+from import_runs import retry_import_flow, run_import_flow, write_profile
 
+from tasks.errors import SourceError
+from tasks.settings import Settings
+from tasks.store.store import open_store
+from tasks.store.views import list_runs
 from tests.fault_server import fault_server
 from tests.world import SEED
 
@@ -146,3 +150,36 @@ def test_each_attempt_at_a_url_is_a_retry_that_the_run_shows(
 
     assert run.attempts()["fetch"] == 3 and run.attempts()["decode"] == 1
     assert server.paths() == ["/twice/503"] * 3
+
+
+def test_a_failed_import_that_is_retried_imports_and_an_ended_one_does_nothing(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path
+) -> None:
+    profile, file = write_profile(tmp_path), tmp_path / "staff.csv"
+    file.write_text("nobody,nothing\nx,y\n")
+    failed = run_import_flow(profile, file)
+    assert isinstance(failed.output, SourceError) and history() == [("failed", {})]
+
+    still_failed = retry_import_flow(failed, profile, file)
+    assert still_failed.is_failed() and [status for status, _ in history()] == ["failed"]
+    file.write_bytes(SEED.read_bytes())
+    applied, again = (retry_import_flow(failed, profile, file) for _ in range(2))
+
+    assert (applied.name, applied.message) == ("Applied", "Done: 1 create, 0 update, 0 remove, 0 unchanged.")
+    assert again.name == "Applied" and "has ended as applied already" in (again.message or "")
+    ((status, summary),) = history()
+    assert (status, summary["create"]) == ("applied", 1)
+
+
+def test_a_run_that_had_nothing_to_do_says_so_again(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path
+) -> None:
+    import_seed(tmp_path)
+    nothing = import_seed(tmp_path)
+
+    assert retry_import_flow(nothing, tmp_path / "staff.yaml", SEED).name == "Nothing to do"
+
+
+def history() -> list[tuple[str, dict[str, int]]]:
+    with open_store(Settings()).open() as connection:
+        return [(run["status"], run["summary"]) for run in list_runs(connection)]

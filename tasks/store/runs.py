@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 import sqlalchemy as sa
@@ -13,6 +13,8 @@ from tasks.run import Run
 from tasks.store.connection import Connection
 from tasks.store.tables import run_changes, run_issues, runs
 
+FAILED: Final = "failed"
+
 
 def find_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
     """The run of this id as plain data, None where there is none."""
@@ -20,8 +22,15 @@ def find_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
     return found.to_dicts()[0] if found.height else None
 
 
+def find_ended_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
+    """The run of this id if it came to an end that stays; a failure is none, since it may be tried again."""
+    found = find_run(connection, run_id)
+    return None if found is None or found["status"] == FAILED else found
+
+
 def write_run(connection: Connection, run: Run, plan: Plan, *, status: str, finished: str) -> None:
     """Records a run with its changes and issues, in the caller's transaction."""
+    _forget_failed_attempt(connection, run)
     connection.execute(
         sa.insert(runs).values(
             id=run.id,
@@ -69,6 +78,7 @@ def write_audited_run(connection: Connection, run: Run, finished: str, login: st
 
 def write_failed_run(connection: Connection, run: Run, finished: str, message: str) -> None:
     """Records a run that ended before there was a plan, with the sentence that said why."""
+    _forget_failed_attempt(connection, run)
     connection.execute(
         sa.insert(runs).values(
             id=run.id,
@@ -77,7 +87,7 @@ def write_failed_run(connection: Connection, run: Run, finished: str, message: s
             mode=run.mode,
             started=run.started,
             finished=finished,
-            status="failed",
+            status=FAILED,
             summary=json.dumps({}),
             held=message,
             actor=run.actor,
@@ -85,6 +95,11 @@ def write_failed_run(connection: Connection, run: Run, finished: str, message: s
             version=run.version,
         )
     )
+
+
+def _forget_failed_attempt(connection: Connection, run: Run) -> None:
+    """Makes room for what this attempt came to: all attempts of one flow run are one run, and bear its id."""
+    connection.execute(sa.delete(runs).where(runs.c.id == run.id, runs.c.status == FAILED))
 
 
 def facts_json(facts: SourceFacts) -> str:
