@@ -19,6 +19,7 @@ from tasks.events import announce, announce_failure  # noqa: E402
 from tasks.held import forget_held  # noqa: E402
 from tasks.redact import safe_flow  # noqa: E402
 from tasks.report import Report  # noqa: E402
+from tasks.retry import STORE, call_with_retries  # noqa: E402
 from tasks.settings import Settings  # noqa: E402
 from tasks.uploads import forget_upload  # noqa: E402
 
@@ -48,7 +49,7 @@ def run_request(request: ImportRequest) -> Report:
             return ended
         if here.deployed:
             end_schedule_of_gone_profile(request.profile, settings)
-        job = open_job(request, settings, here)
+        job = call_with_retries(lambda: open_job(request, settings, here), STORE)
         report = simulate_import(job, as_task) if request.simulate else run_import(job, as_task)
     except RollcallError as error:
         announce_failure(request.profile, error)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import polars as pl
@@ -21,6 +22,7 @@ from tasks.profile import Profile
 from tasks.reconcile import reconcile
 from tasks.records import Records
 from tasks.report import Report, report
+from tasks.retry import STORE, call_with_retries
 from tasks.run import Run
 from tasks.snapshot import Circumstances, Snapshot
 from tasks.step import P, R, Step
@@ -101,9 +103,12 @@ def take_in(job: Job, call: Calling) -> Intake:
 
 def make_plan(records: Records, job: Job, call: Calling) -> Plan:
     """From the records to the plan, against the phone system as it is now."""
-    with job.store.open() as connection:
-        snapshot = read_snapshot(connection, job.profile.name)
-    return plan_against(snapshot, records, job, call)
+
+    def read() -> Snapshot:
+        with job.store.open() as connection:
+            return read_snapshot(connection, job.profile.name)
+
+    return plan_against(call_with_retries(read, STORE), records, job, call)
 
 
 def plan_against(snapshot: Snapshot, records: Records, job: Job, call: Calling) -> Plan:
@@ -133,9 +138,7 @@ def run_import(job: Job, call: Calling) -> Report:
     try:
         intake = take_in(job, call)
     except SourceError as error:
-        with job.store.open() as connection:
-            write_failed_run(connection, job.run, job.clock(), error.message)
-            connection.commit()
+        call_with_retries(partial(_write_failure, job, error.message), STORE)
         raise
 
     def again(_: Connection, snapshot: Snapshot) -> tuple[Plan, RunFiles]:
@@ -146,6 +149,12 @@ def run_import(job: Job, call: Calling) -> Report:
     files, keeps_secrets = _files(intake, plan, job), job.profile.secrets == "sealed"
     applying = Applying(job.run, job.store, job.clock, files, again, keeps_secrets=keeps_secrets)
     return call(report)(plan, call(apply)(plan, applying))
+
+
+def _write_failure(job: Job, message: str) -> None:
+    with job.store.open() as connection:
+        write_failed_run(connection, job.run, job.clock(), message)
+        connection.commit()
 
 
 def _files(intake: Intake, plan: Plan, job: Job) -> RunFiles:

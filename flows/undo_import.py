@@ -14,6 +14,7 @@ from tasks.ending import ENDING  # noqa: E402
 from tasks.events import announce_undo  # noqa: E402
 from tasks.redact import safe_flow  # noqa: E402
 from tasks.report import Report  # noqa: E402
+from tasks.retry import STORE, call_with_retries  # noqa: E402
 from tasks.settings import Settings  # noqa: E402
 
 
@@ -31,6 +32,7 @@ async def undo_import(request: UndoRequest) -> Report:
     here, settings = occasion(), Settings()
     if (ended := earlier_end(here, settings)) is not None:
         return ended
-    report = run_undo(open_undo(request, settings, here), as_task)
+    job = call_with_retries(lambda: open_undo(request, settings, here), STORE)
+    report = run_undo(job, as_task)
     announce_undo(report)
     return concluded(report)

@@ -11,6 +11,7 @@ from tasks.errors import WrongUseError
 from tasks.plan import Plan
 from tasks.profile import Brakes
 from tasks.report import Report, report
+from tasks.retry import STORE, call_with_retries
 from tasks.snapshot import Snapshot
 from tasks.store.connection import Connection
 from tasks.store.files import RunFiles
@@ -36,9 +37,13 @@ def make_undo_plan(job: UndoJob) -> Plan:
 
     Raises: WrongUseError when there is nothing to take back; StaleError when another plan was approved.
     """
-    with job.applying.store.open() as connection:
-        run = _target(job, connection)
-        return _plan_against(read_snapshot(connection, run["profile"]), run, job, connection)
+
+    def read_and_plan() -> Plan:
+        with job.applying.store.open() as connection:
+            run = _target(job, connection)
+            return _plan_against(read_snapshot(connection, run["profile"]), run, job, connection)
+
+    return call_with_retries(read_and_plan, STORE)
 
 
 def simulate_undo_of(job: UndoJob) -> Report:
