@@ -42,7 +42,6 @@ class Answer(BaseModel):
 @flow(
     name="answer-held",
     flow_run_name="answer {answer.profile} {answer.checksum}",
-    timeout_seconds=2 * 3600,
     persist_result=False,
     **ENDING,
 )

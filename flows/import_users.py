@@ -4,9 +4,7 @@ from tasks.prefect_settings import prepare_prefect
 
 prepare_prefect()
 
-from typing import Final  # noqa: E402  (Prefect's environment comes first)
-
-from prefect import flow  # noqa: E402
+from prefect import flow  # noqa: E402  (Prefect's environment comes first)
 
 from flows.gone_profile import end_schedule_of_gone_profile  # noqa: E402
 from flows.held_question import ask  # noqa: E402
@@ -23,14 +21,13 @@ from tasks.retry import STORE, call_with_retries  # noqa: E402
 from tasks.settings import Settings  # noqa: E402
 from tasks.uploads import forget_upload  # noqa: E402
 
-TIMEOUT_SECONDS: Final = 2 * 3600
 
-
-# A synchronous flow waits a second for its heartbeat thread at its end; an asynchronous one does not.
+# A synchronous flow waits a second for its heartbeat thread at its end; an asynchronous one does not. It has no
+# timeout: Prefect could only abandon a thread, which might commit after the run has ended. What can take long (fetch,
+# store, lock) has bounds of its own.
 @flow(
     name="import-users",
     flow_run_name="{request.speaking_name}",
-    timeout_seconds=TIMEOUT_SECONDS,
     validate_parameters=True,
     persist_result=False,
     **ENDING,

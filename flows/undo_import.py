@@ -21,7 +21,6 @@ from tasks.settings import Settings  # noqa: E402
 @flow(
     name="undo-import",
     flow_run_name="undo {request.run}",
-    timeout_seconds=7200,
     validate_parameters=True,
     persist_result=False,
     **ENDING,
