@@ -118,7 +118,10 @@ def _all_end_in_delimiter(records: list[list[str]], width: int) -> bool:
 
 
 def name_columns(cells: Sequence[str], line: int) -> tuple[tuple[str, ...], list[Issue]]:
-    """The cells of a header as names: never empty, never twice, never reserved; a warning for each change."""
+    """The cells of a header as names: never empty, never twice, never reserved; a warning for each change.
+
+    A warning counts columns instead of naming them: where a file has no header, its first person stands there.
+    """
     issues: list[Issue] = []
     taken = set(cells)
     names: list[str] = []
@@ -126,7 +129,8 @@ def name_columns(cells: Sequence[str], line: int) -> tuple[tuple[str, ...], list
         name, code = _wanted_name(cell, position, names)
         if code:
             name = _free_name(name, taken)
-            issues.append(Issue(1, line, name, code, _sentence(code, position, cell, name)))
+            column = name if code == "column-name-empty" else None
+            issues.append(Issue(1, line, column, code, _sentence(code, position, cells, name)))
         taken.add(name)
         names.append(name)
     return tuple(names), issues
@@ -147,14 +151,20 @@ def _free_name(name: str, taken: set[str]) -> str:
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
-def _sentence(code: str, position: int, found: str, name: str) -> str:
-    in_this_run = f"is called {name!r} in this run."
+def _sentence(code: str, position: int, cells: Sequence[str], name: str) -> str:
     match code:
         case "column-name-empty":
-            return f"Column {position} of the header has no name and {in_this_run} Name it in the file."
-        case "column-name-reserved":
-            return f"The column name {found[:40]!r} is reserved (# at its start, *, ^…$); it {in_this_run} Rename it."
-        case _:
             return (
-                f"The column name {found[:40]!r} stands twice in the header; column {position} {in_this_run} Rename it."
+                f"Column {position} of the header has no name and is called {name!r} in this run. Name it in the file."
+            )
+        case "column-name-reserved":
+            return (
+                f"The name of column {position} is reserved (# at its start, *, ^…$); "
+                "it begins with _ in this run. Rename it."
+            )
+        case _:
+            first, number = cells.index(cells[position - 1]) + 1, name.rpartition("_")[2]
+            return (
+                f"Columns {first} and {position} of the header have the same name; the second one ends in _{number} "
+                "in this run. Rename it."
             )

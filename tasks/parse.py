@@ -87,4 +87,4 @@ def _rejected(malformed: pl.DataFrame) -> pl.DataFrame:
     return malformed.select(ROW, LINE, outcome=pl.lit("rejected", dtype=pl.String), login=unknown)
 
 
-parse = step("parse", version=3, reads=("delimiter", "line_separator", "enclosure", "escape"))(parse_csv)
+parse = step("parse", version=4, reads=("delimiter", "line_separator", "enclosure", "escape"))(parse_csv)

@@ -6,6 +6,7 @@ set aside get their login, rendered alone, so that a rejected row protects its o
 
 import polars as pl
 
+from tasks.columns_found import columns_found
 from tasks.contact_rules import KEY
 from tasks.errors import SourceError
 from tasks.issue import Issue, issue_frame, issues_of_rows
@@ -74,7 +75,7 @@ def _with_contact_keys(
 def require_login_column(mapping: Mapping, header: Names) -> None:
     """Decision 13: the columns behind the login, of which one must be there; an empty file has nothing to say.
 
-    Raises: SourceError that names what was found.
+    Raises: SourceError that names what was found, as far as it can be no cell.
     """
     columns = mapping.columns_behind(mapping.structure.login_reads, header)
     if not header.header or not columns or any(header.find(column) is not None for column in columns):
@@ -82,7 +83,7 @@ def require_login_column(mapping: Mapping, header: Names) -> None:
     raise SourceError(
         "login-column-missing",
         f"The file has no column {' or '.join(sorted(columns))}, which holds the login. "
-        f"Columns found: {', '.join(header.header[:20])}. "
+        f"{columns_found(header.header, mapping)} "
         "Check the delimiter and the header, or the variable behind 003use_name.",
     )
 

@@ -28,10 +28,11 @@ _REJECTED = f"Erika,erika,{CANARY}-2,{PIN},012,,\n"
 _MALFORMED = f"Too,many,{CANARY}-3,{PIN},,,,,,{CANARY}\n"
 
 
-def write_csv(folder: Path, *, with_bad_rows: bool = False) -> Path:
-    """A file of users with secrets; with rows that validate or parse sets aside, where wanted."""
+def write_csv(folder: Path, *, with_bad_rows: bool = False, with_header: bool = True) -> Path:
+    """A file of users with secrets; with rows that validate or parse sets aside, or with no header, where wanted."""
     file = folder / "staff.csv"
-    file.write_text(_HEADER + _GOOD + (_REJECTED + _MALFORMED if with_bad_rows else ""), "utf-8")
+    header, bad = _HEADER if with_header else "", _REJECTED + _MALFORMED if with_bad_rows else ""
+    file.write_text(header + _GOOD + bad, "utf-8")
     return file
 
 

@@ -37,6 +37,16 @@ def test_no_secret_is_left_by_rejected_rows(
     assert_clean(prefect_server, rollcall_home, capfd)
 
 
+def test_no_secret_is_left_by_a_file_without_a_header(
+    prefect_server: PrefectServer, rollcall_home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    failed = run_import_flow(write_profile(tmp_path, PROFILE_CHANGES), write_csv(tmp_path, with_header=False))
+
+    assert failed.output.code == "login-column-missing"
+    print(failed.output.message)
+    assert_clean(prefect_server, rollcall_home, capfd)
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_no_secret_is_left_by_a_crash(
     prefect_server: PrefectServer,

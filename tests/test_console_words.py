@@ -10,6 +10,7 @@ from deployments.console import web
 from deployments.console.pages_automate import PRESETS
 from deployments.console.shown import WEEKDAYS
 from deployments.console.words import LONGEST_SENTENCES, Told, Tongue, in_german, preferred, said
+from tasks.errors import SourceError
 from tasks.issue import CATALOGUE
 from tests.world import World, people
 
@@ -56,6 +57,17 @@ def test_what_a_brake_and_a_row_have_to_say_is_told_in_german(tmp_path: Path) ->
     assert "Die Datei hat 1 Zeilen, die zuletzt angewandte hatte 30" in (in_german(held) or "")
     assert len(issues) > 4 and {GERMAN.issue(issue).language for issue in issues} == {"de"}
     assert "Aus „a b“ wurde „ab“" in " ".join(GERMAN.issue(issue).text for issue in issues)
+
+
+def test_what_is_wrong_with_a_header_is_told_in_german(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    twice = world.simulate(people("a,A,B", header="username,name,name")).document()["issues"]
+
+    assert "Die Spalten 2 und 3 der Kopfzeile heißen gleich" in GERMAN.issue(twice[0]).text
+    for header, told in (("user,Kostenstelle", "Weitere Spalten"), ("4711,0815", "Keine ihrer 2 Spalten")):
+        with pytest.raises(SourceError) as caught:
+            world.simulate(people("a,A", header=header))
+        assert told in (in_german(caught.value.message) or "")
 
 
 def test_a_sentence_that_is_not_known_stays_english_and_says_so() -> None:

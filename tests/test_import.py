@@ -1,6 +1,7 @@
 """The import end to end on a real phone system, step by step as the administrator sees it."""
 
 import json
+import re
 
 import polars as pl
 import pytest
@@ -321,6 +322,22 @@ def test_filtered_rows_count_as_missing(world: World) -> None:
 def test_a_header_without_the_login_column_stops_and_names_what_was_found(world: World) -> None:
     with pytest.raises(SourceError, match=r"no column username.*Columns found: user, name"):
         world.imports("user,name\na,A\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("Display Name,E-Mail,Kostenstelle", "Columns found: Display Name, E-Mail. Further columns, whose names the"),
+        ("Max Muster,mmuster,12ab34cd56,1234", "None of its 4 columns has a name that the profile knows"),
+        ("user,pin,pin", "Columns found: user, pin. Further columns, whose names the profile does not know: 1. Check"),
+    ],
+)
+def test_only_column_names_that_the_profile_knows_are_told(world: World, header: str, told: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        world.simulate(f"{header}\n{header}\n")
+
+    assert told in caught.value.message
+    assert not re.search("Kostenstelle|Muster|12ab|1234", caught.value.message)
 
 
 def test_a_plan_made_before_the_phone_system_moved_is_stale(world: World) -> None:
