@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 
 from deployments.cli_operating import OPERATING
-from deployments.told import as_json, told
+from deployments.told import as_json, print_error, told
 from tasks.errors import WrongUseError
 from tasks.settings import Settings
 
@@ -29,6 +29,8 @@ def main() -> None:
         # Outside its standalone mode click returns the code of an Exit instead of raising it.
         sys.exit(rollcall(standalone_mode=False))
     except click.ClickException as error:
+        if "--json" in sys.argv:
+            print_error("wrong-use", error.format_message())
         error.show()
         sys.exit(2)
     except click.Abort:

@@ -1,17 +1,24 @@
 """Where Rollcall keeps its state and what it may reach: environment variables, read once at the edge."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.errors import WrongUseError
+
+_PREFIX: Final = "ROLLCALL_"
 
 
 class Settings(BaseSettings):
-    """The environment of one installation; every name is prefixed with ROLLCALL_."""
+    """The environment of one installation; every name is prefixed with ROLLCALL_.
 
-    model_config = SettingsConfigDict(env_prefix="ROLLCALL_", frozen=True, extra="ignore")
+    Raises: WrongUseError that names every variable with a bad value, and no value: some are secret.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     home: Path = Field(default=Path(".rollcall"), description="state folder")
     database_url: SecretStr | None = Field(default=None, description="the phone system; SQLite in home by default")
@@ -76,6 +83,16 @@ class Settings(BaseSettings):
     provisioning_requests_per_minute: Annotated[int, Field(ge=1)] = Field(
         default=60, description="per address; what comes above it has to wait"
     )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            found = [
+                f"{_PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}."
+                for detail in error.errors(include_url=False, include_context=False, include_input=False)
+            ]
+            raise WrongUseError("setting-invalid", "\n".join([*found, "Mend the environment."])) from None
 
     def registrar_path(self) -> Path:
         """The registrar's file, with the default filled in."""

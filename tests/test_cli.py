@@ -109,6 +109,36 @@ def test_wrong_use_gets_one_clear_text_and_no_traceback(place: Path, words: list
     assert "Traceback" not in found.stderr + found.stdout
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words", "text"),
+    [
+        ("CACHE_DAYS", "abc", ["profiles"], "ROLLCALL_CACHE_DAYS: Input should be a valid integer"),
+        ("PROVISIONING_TOKEN", "s3cr3t-short", ["users"], "ROLLCALL_PROVISIONING_TOKEN: "),
+        ("HOME", "/dev/null/x", ["users"], "/dev/null/x"),
+        ("HOME", "/dev/null/x", ["simulate", "staff", str(SEED)], "/dev/null/x"),
+        ("KEY", "11" * 32, ["simulate", "staff", str(SEED), "--save", "/dev/null/plan.json"], "/dev/null/plan.json"),
+    ],
+)
+def test_a_setting_or_path_that_cannot_be_used_is_named_without_its_value(
+    place: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: list[str], text: str
+) -> None:
+    monkeypatch.setenv(f"ROLLCALL_{variable}", value)
+
+    found = rollcall(*words)
+
+    assert (found.returncode, found.stdout) == (2, "") and text in found.stderr
+    assert "Traceback" not in found.stderr and "s3cr3t" not in found.stderr
+
+
+def test_with_json_a_word_that_is_missing_is_an_object_too(place: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, "simulate", "--json"]
+
+    found = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+
+    assert found.returncode == 2 and "Missing argument 'PROFILE'" in found.stderr
+    assert json.loads(found.stdout)["error"]["code"] == "wrong-use"
+
+
 def test_with_json_a_failure_is_an_object(place: Path) -> None:
     found = rollcall("simulate", "stuff", "x.csv", "--json")
 
