@@ -33,7 +33,8 @@ def _subject(report: Report) -> str:
     name = scrubbed(plan.facts.name)
     if plan.mode == "undo":
         return f"{name[:1].upper()}{name[1:]}, profile {plan.profile}"
-    return f"Import of {name or 'users'}, profile {plan.profile}"
+    kind = "Simulation" if report.outcome is None else "Import"
+    return f"{kind} of {name or 'users'}, profile {plan.profile}"
 
 
 def _headline(report: Report) -> str:
@@ -41,6 +42,8 @@ def _headline(report: Report) -> str:
         return "The phone system was already as the file says. Nothing was written."
     if report.plan.held:
         return f"Held, nothing was written. {report.plan.held}"
+    if report.outcome is None:
+        return "This is a plan: nothing was written."
     return "The phone system is now as the file says." if report.plan.clean else "Done, but not every row got in."
 
 
@@ -52,7 +55,8 @@ def _table(report: Report) -> str:
     if not counts:
         return ""
     lines = [f"| {count:,} | {words} |" for count, words in counts]
-    return "\n".join([f"| {'would be' if report.plan.held else 'people'} | |", "| ---: | --- |", *lines])
+    only_planned = report.plan.held or report.outcome is None
+    return "\n".join([f"| {'would be' if only_planned else 'people'} | |", "| ---: | --- |", *lines])
 
 
 def _next_steps(report: Report) -> list[str]:
@@ -64,6 +68,8 @@ def _next_steps(report: Report) -> list[str]:
             if plan.mode != "undo"
             else f"If that is right: `rollcall undo {plan.facts.digest} --approve {plan.checksum}`"
         )
+    elif outcome is None and plan.mode != "undo":
+        steps.append(f"If that is right: `rollcall import {plan.profile} FILE`")
     if outcome is not None:
         steps.append(f"Change by change: `rollcall show {outcome.run}`")
         if plan.summary["rejected"]:

@@ -139,6 +139,16 @@ def test_without_a_profile_a_plan_is_counted_only() -> None:
 @pytest.mark.parametrize(
     ("changed", "status", "expected"),
     [
+        (
+            {},
+            None,
+            [
+                "Simulation of users.csv",
+                "This is a plan: nothing was written.",
+                "| would be |",
+                "`rollcall import staff",
+            ],
+        ),
         ({}, "applied", ["The phone system is now as the file says.", "| 1 | changed |", "`rollcall undo r1`"]),
         ({}, "nothing", ["Nothing was written."]),
         ({"held": "Too many.", "checksum": "c1"}, "held", ["Held, nothing was written. Too many.", "--approve c1`"]),
@@ -146,10 +156,10 @@ def test_without_a_profile_a_plan_is_counted_only() -> None:
     ],
 )
 def test_the_summary_says_what_happened_and_what_to_do_next(
-    changed: dict[str, str], status: str, expected: list[str]
+    changed: dict[str, str], status: str | None, expected: list[str]
 ) -> None:
     plan = replace(PLAN, facts=SourceFacts(name="users.csv"), **changed)
-    outcome = Outcome(run="r1", status=status, finished="")
+    outcome = Outcome(run="r1", status=status, finished="") if status else None
 
     text = preview_of(Report(plan=plan, outcome=outcome)).text
 
