@@ -48,14 +48,14 @@ class Mapping:
         columns = self.columns_behind([name], header)
         return columns is None or any(header.find(column) is not None for column in columns)
 
-    def secret_names(self, header: Names) -> frozenset[str]:
-        """Every column and variable that flows into a secret, whatever it is called."""
+    def secret_names(self, header: Names, known: frozenset[str] = frozenset()) -> frozenset[str]:
+        """Every column and variable that flows into a secret, whatever it is called; `known` columns are secret."""
         read = {name for key in SECRET_KEYS for name in self.structure.printed_reads.get(key, frozenset[str]())}
         behind = self.columns_behind(read, header)
-        columns = frozenset(header.header) if behind is None else behind
+        columns = known | (frozenset(header.header) if behind is None else behind)
         tainted = columns | {name for name, variable in self.variables.items() if _touches(variable, columns, header)}
-        known = {name for name in (*header.header, *self.variables) if name.casefold() in SECRET_NAMES}
-        return frozenset(read) | tainted | known
+        named = {name for name in (*header.header, *self.variables) if name.casefold() in SECRET_NAMES}
+        return frozenset(read) | tainted | named
 
 
 def mapping_of(profile: Profile) -> Mapping:

@@ -1,6 +1,7 @@
 """Loads a profile from YAML and proves it: whatever is wrong is said at once, each with file, line and column."""
 
 import functools
+import re
 from collections.abc import Iterator
 from collections.abc import Mapping as Map
 from dataclasses import replace
@@ -19,6 +20,8 @@ from tasks.profile import Brakes, Profile
 from tasks.rendering.structure import StructureError, compile_structure
 from tasks.settings import Settings
 
+NAME: Final = re.compile(r"[\w-]{1,60}")
+"""What a new profile may be called: its name stands in addresses, in file names and on command lines."""
 _TEMPLATE: Final = Path(__file__).parent / "template" / "users-from-csv.yaml"
 
 
@@ -54,13 +57,20 @@ def load_profile(path: Path) -> Profile:
 
     Raises: ProfileError with every problem at once.
     """
+    return parse_profile(read_profile_text(path), path.stem, str(path))
+
+
+def read_profile_text(path: Path) -> str:
+    """The text of a profile's file.
+
+    Raises: ProfileError for a file that cannot be read, or is no UTF-8.
+    """
     try:
-        text = path.read_text("utf-8-sig")
+        return path.read_text("utf-8-sig")
     except OSError as error:
-        raise WrongUseError("profile-unreadable", f"{path} cannot be read: {error.strerror}.") from None
+        raise ProfileError(str(path), [Problem(f"the file cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         raise ProfileError(str(path), [Problem(f"byte {error.start} is not UTF-8; save the file as UTF-8")]) from None
-    return parse_profile(text, path.stem, str(path))
 
 
 @functools.lru_cache(maxsize=64)
@@ -87,9 +97,10 @@ def new_profile(name: str, settings: Settings, choices: Map[str, str]) -> Path:
 
     Raises: WrongUseError when the name is no file name or the profile exists; ProfileError for a bad choice.
     """
-    if not name or not all(character.isalnum() or character in "-_." for character in name) or name.startswith("."):
+    if not NAME.fullmatch(name):
         raise WrongUseError(
-            "profile-name", f"{name!r} is no name for a profile: use letters, digits, dash, underscore."
+            "profile-name",
+            f"{name[:80]!r} is no name for a profile: use letters, digits, dash, underscore, 60 at most.",
         )
     path = settings.profiles / f"{name}.yaml"
     if path.exists():
@@ -126,8 +137,10 @@ def _read_yaml(text: str, file: str) -> Any:
         place = (int(mark.line) + 1, int(mark.column) + 1) if mark else (None, None)
         hint = "write snippets as blocks: `name: |` and the snippet indented on the next lines"
         raise ProfileError(file, [Problem(f"this is not YAML: {trouble.problem}; {hint}", *place)]) from None
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:
         raise ProfileError(file, [Problem(f"this is not YAML: {error}")]) from None
+    except RecursionError:
+        raise ProfileError(file, [Problem("this is not YAML of a profile: it is nested too deeply")]) from None
     if not isinstance(document, CommentedMap):
         raise ProfileError(
             file, [Problem("expected settings such as `title: Users from CSV`, found something else", 1)]

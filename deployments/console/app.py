@@ -22,6 +22,7 @@ from deployments.console import (
 from deployments.console.access import Access
 from deployments.console.headers import SafeHeaders
 from deployments.console.refusal import RefusalError
+from deployments.console.saved import BrokenProfileError
 from deployments.console.web import HERE, Site, go, open_site, page, visitor_of
 from tasks.errors import RollcallError
 from tasks.settings import Settings
@@ -71,6 +72,12 @@ def _add_refusals(app: FastAPI) -> None:
             request, visitor, "refused.html", refusal.status, message=visitor.said(refusal.message, **refusal.words)
         )
 
+    @app.exception_handler(BrokenProfileError)
+    def broken(request: Request, error: BrokenProfileError) -> Response:
+        status = 200 if request.method == "GET" else 409
+        values = {"name": error.name, "text": error.text, "problems": error.problems}
+        return page(request, visitor_of(request), "broken.html", status, **values)
+
     @app.exception_handler(RollcallError)
     def failed(request: Request, error: RollcallError) -> Response:
         return page(request, visitor_of(request), "refused.html", 409, message=error.message)
@@ -86,4 +93,4 @@ def _add_refusals(app: FastAPI) -> None:
         visitor = visitor_of(request)
         return page(request, visitor, "refused.html", 422, message=visitor.said("This request cannot be done."))
 
-    del refused, failed, unknown, invalid
+    del refused, broken, failed, unknown, invalid

@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal
 
-from tasks.keyring import Keyring
+from tasks.keyring import Keyring, SealError
 
 Kind = Literal["simulate", "import", "simulate-undo", "undo"]
 Status = Literal["waiting", "running", "done", "failed"]
@@ -126,11 +126,12 @@ class Jobs:
         (self.place(job_id) / "failed").write_bytes(sealed)
 
     def failed_rows(self, job_id: str) -> bytes | None:
-        """The rows that did not get in, as CSV; None where all did."""
-        path = self.place(job_id) / "failed"
-        if not path.is_file():
+        """The rows that did not get in, as CSV; None where all did, or where no key opens them any more."""
+        try:
+            sealed = (self.place(job_id) / "failed").read_bytes()
+            return self.keyring.open(sealed, table="plans", row=job_id, column="failed")
+        except (FileNotFoundError, SealError):
             return None
-        return self.keyring.open(path.read_bytes(), table="plans", row=job_id, column="failed")
 
     def discard(self, job_id: str) -> None:
         """Takes a job away with all that it kept."""

@@ -12,11 +12,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from deployments.console.pages_edit import TABS
-from deployments.console.pages_plan import require_profile
-from deployments.console.web import Admin, CheckedForm, Form, Viewer, Visitor, go, page, proved_profile
+from deployments.console.saved import require_profile, saved_profile
+from deployments.console.web import Admin, CheckedForm, Form, Viewer, Visitor, go, page
 from tasks.errors import WrongUseError
 from tasks.profile import Profile
-from tasks.profile_file import find_profile
 
 router = APIRouter()
 
@@ -73,7 +72,7 @@ def save_schedule(request: Request, visitor: Admin, name: str, form: CheckedForm
 @router.post("/profiles/{name}/automate/check")
 def check_schedule(request: Request, visitor: Viewer, name: str, form: CheckedForm) -> Response:
     """The next five times of what the form says so far; nothing is saved."""
-    require_profile(visitor, name)
+    require_profile(visitor.site.settings, name)
     times, problem = _times(visitor, _wish(form))
     return page(request, visitor, "times_part.html", times=times, problem=problem)
 
@@ -82,7 +81,7 @@ def check_schedule(request: Request, visitor: Viewer, name: str, form: CheckedFo
 def switch_off(visitor: Admin, name: str, form: CheckedForm) -> Response:
     """Takes the schedule away."""
     del form
-    require_profile(visitor, name)
+    require_profile(visitor.site.settings, name)
     visitor.site.schedules.stop(name)
     visitor.note("automate-off", name)
     return go(f"/profiles/{name}/automate?saved=1")
@@ -102,9 +101,7 @@ def zone_of_machine() -> str:
 
 
 def _profile(visitor: Visitor, name: str) -> Profile:
-    require_profile(visitor, name)
-    text = find_profile(name, visitor.site.settings).read_text("utf-8-sig")
-    return proved_profile(text, name)
+    return saved_profile(visitor.site.settings, name).profile
 
 
 def _wish(form: Form) -> Wish:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -12,16 +11,15 @@ from starlette.responses import Response
 
 from deployments.console import editing
 from deployments.console.first_rows import FirstRows, first_rows
-from deployments.console.pages_plan import require_profile
 from deployments.console.refusal import RefusalError
+from deployments.console.saved import Saved, proved_profile, require_profile, saved_profile
 from deployments.console.versions import ConflictError, diff
-from deployments.console.web import Admin, CheckedForm, Form, Viewer, Visitor, go, page, proved_profile
+from deployments.console.web import Admin, CheckedForm, Form, Viewer, Visitor, go, page
 from tasks.errors import Problem, ProfileError
 from tasks.expression.compiled import compile_expression
 from tasks.expression.errors import ExpressionError
 from tasks.issue import Issue
 from tasks.profile import Profile
-from tasks.profile_file import find_profile
 from tasks.rendering.structure import StructureError, compile_structure
 from tasks.run import timestamp
 
@@ -32,12 +30,16 @@ TABS: Final = ("basic", "prefilter", "variables", "structure", "brakes", "automa
 
 @dataclass(frozen=True)
 class Checked:
-    """An edit, looked at: what is wrong with it, what is worth saying, what the first rows become."""
+    """An edit, looked at: what is wrong with it, what is worth saying, what the first rows become.
+
+    `keeps_none` tells that the profile lets no beginning of a file be kept.
+    """
 
     problems: list[Problem]
     warnings: tuple[Issue, ...] = ()
     rows: FirstRows | None = None
     by_row: str = ""
+    keeps_none: bool = False
 
 
 @router.get("/profiles/{name}")
@@ -49,84 +51,63 @@ def open_profile(name: str) -> Response:
 @router.get("/profiles/{name}/{tab}")
 def show_tab(request: Request, visitor: Viewer, name: str, tab: str) -> Response:
     """One tab of the profile."""
-    path = _path(visitor, name, tab)
-    text = path.read_text("utf-8-sig")
+    saved = _saved(visitor, name, tab)
     if tab == "history":
-        return _show_history(request, visitor, name, text)
-    try:
-        profile = proved_profile(text, name)
-    except ProfileError as error:
-        return page(request, visitor, "broken.html", name=name, tab=tab, text=text, problems=error.problems)
-    checked = _checked(visitor, tab, profile)
-    return _tab_page(request, visitor, tab, profile=profile, text=text, checked=checked)
+        return _show_history(request, visitor, saved)
+    checked = _checked(visitor, tab, saved.profile, saved.profile)
+    return _tab_page(request, visitor, tab, saved=saved, checked=checked)
 
 
 @router.post("/profiles/{name}/{tab}")
 def save_tab(request: Request, visitor: Admin, name: str, tab: str, form: CheckedForm) -> Response:
     """Saves the tab when it is valid and nobody else saved in the meantime."""
-    path = _path(visitor, name, tab)
-    before = path.read_text("utf-8-sig")
-    text = before
+    saved = _saved(visitor, name, tab)
+    text = saved.text
     try:
-        text = _edited(before, tab, form)
+        text = _edited(saved.text, tab, form)
         now = timestamp(datetime.now(UTC))
-        visitor.site.versions.save(path, text, form["version"], visitor.name, now)
+        visitor.site.versions.save(saved.path, text, form["version"], visitor.name, now)
     except ProfileError as error:
-        local = _local_problems(tab, form)
-        return _tab_page(
-            request,
-            visitor,
-            tab,
-            status=422,
-            profile=_known(before, name),
-            text=before,
-            form=form,
-            checked=Checked(local or error.problems),
-        )
+        checked = Checked(_local_problems(tab, form) or error.problems)
+        return _tab_page(request, visitor, tab, status=422, saved=saved, form=form, checked=checked)
     except ConflictError as error:
+        now_saved = _saved(visitor, name, tab)
         values: dict[str, Any] = {"diff": diff(error.now, text), "now": error.now}
-        return _tab_page(
-            request, visitor, tab, status=409, profile=_known(error.now, name), text=error.now, form=form, **values
-        )
+        return _tab_page(request, visitor, tab, status=409, saved=now_saved, form=form, **values)
     visitor.note("save-profile", f"{name} {tab} {editing.version_of(text)}")
     return go(f"/profiles/{name}/{tab}?saved=1")
 
 
 @router.post("/profiles/{name}/{tab}/check")
-def check_tab(request: Request, visitor: Viewer, name: str, tab: str, form: CheckedForm) -> Response:
+def check_tab(request: Request, visitor: Admin, name: str, tab: str, form: CheckedForm) -> Response:
     """What is wrong with the edit so far, and what the first rows become; nothing is saved."""
-    path = _path(visitor, name, tab)
+    saved = _saved(visitor, name, tab)
     problems = _local_problems(tab, form)
     if problems:
         return page(request, visitor, "check_part.html", checked=Checked(problems), tab=tab)
     try:
-        text = _edited(path.read_text("utf-8-sig"), tab, form)
-        profile = proved_profile(text, name)
+        profile = proved_profile(_edited(saved.text, tab, form), name)
     except ProfileError as error:
         return page(request, visitor, "check_part.html", checked=Checked(error.problems), tab=tab)
-    return page(request, visitor, "check_part.html", checked=_checked(visitor, tab, profile), tab=tab)
+    checked = _checked(visitor, tab, profile, saved.profile)
+    return page(request, visitor, "check_part.html", checked=checked, tab=tab)
 
 
-def _tab_page(request: Request, visitor: Visitor, tab: str, status: int = 200, **values: Any) -> Response:
-    profile: Profile = values["profile"]
+def _tab_page(
+    request: Request, visitor: Visitor, tab: str, *, saved: Saved, status: int = 200, **values: Any
+) -> Response:
     defaults: dict[str, Any] = {"form": None, "diff": None, "now": "", "checked": None}
-    shown: dict[str, Any] = {
-        **defaults,
-        **values,
-        "tab": tab,
-        "tabs": TABS,
-        "version": editing.version_of(values["text"]),
-    }
-    variables = _shown_variables(profile, shown["form"])
-    last = visitor.site.samples.of(profile.name)
+    shown: dict[str, Any] = {**defaults, **values, "tab": tab, "tabs": TABS}
+    profile = saved.profile
     return page(
         request,
         visitor,
         f"tab_{tab}.html",
         status,
         name=profile.name,
-        variables=variables,
-        has_sample=last is not None,
+        profile=profile,
+        version=editing.version_of(saved.text),
+        variables=_shown_variables(profile, shown["form"]),
         missing=_missing_credentials(profile) if tab == "basic" else [],
         saved="saved" in request.query_params,
         **shown,
@@ -140,24 +121,21 @@ def _missing_credentials(profile: Profile) -> list[str]:
     return sorted(name for name in profile.fetch.credential_names(profile.url) if name not in os.environ)
 
 
-def _show_history(request: Request, visitor: Visitor, name: str, text: str) -> Response:
+def _show_history(request: Request, visitor: Visitor, saved: Saved) -> Response:
+    name = saved.profile.name
     versions = visitor.site.versions.of(name)
     chosen = request.query_params.get("version", versions[0].version if versions else "")
     at = next((at for at, each in enumerate(versions) if each.version == chosen), None)
     lines = diff(versions[at + 1].text, versions[at].text) if at is not None and at + 1 < len(versions) else []
-    values: dict[str, Any] = {"versions": versions, "chosen": chosen, "lines": lines, "text": text}
+    values: dict[str, Any] = {"versions": versions, "chosen": chosen, "lines": lines, "text": saved.text}
     return page(request, visitor, "tab_history.html", name=name, tab="history", tabs=TABS, **values)
 
 
-def _path(visitor: Visitor, name: str, tab: str) -> Path:
-    require_profile(visitor, name)
+def _saved(visitor: Visitor, name: str, tab: str) -> Saved:
     if tab not in TABS:
+        require_profile(visitor.site.settings, name)
         raise RefusalError(404, "There is no such page.")
-    return find_profile(name, visitor.site.settings)
-
-
-def _known(text: str, name: str) -> Profile:
-    return proved_profile(text, name)
+    return saved_profile(visitor.site.settings, name)
 
 
 def _edited(text: str, tab: str, form: Form) -> str:
@@ -231,10 +209,16 @@ def _text(source: str) -> str:
     return source.replace("\r\n", "\n")
 
 
-def _checked(visitor: Visitor, tab: str, profile: Profile) -> Checked:
+def _checked(visitor: Visitor, tab: str, profile: Profile, saved: Profile) -> Checked:
     if tab == "brakes":
         return Checked([])
-    head = visitor.site.samples.of(profile.name)
-    rows = first_rows(head, profile, tab) if head is not None else None
+    head = visitor.site.samples.of(saved)
+    rows = first_rows(head, profile, tab, saved) if head is not None else None
     structure = compile_structure(profile.structure) if tab == "structure" else None
-    return Checked([], structure.warnings if structure else (), rows, structure.why_rows if structure else "")
+    return Checked(
+        [],
+        structure.warnings if structure else (),
+        rows,
+        structure.why_rows if structure else "",
+        keeps_none=saved.secrets == "fingerprint",
+    )

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from deployments.console.jobs import Job
 from deployments.console.receive import Received, receive_form
 from deployments.console.refusal import RefusalError
+from deployments.console.saved import require_profile, saved_profile
 from deployments.console.web import (
     Admin,
     CheckedForm,
@@ -27,7 +28,6 @@ from deployments.console.web import (
     require_token,
 )
 from tasks.errors import WrongUseError
-from tasks.profile_file import find_profile, load_profile, profile_files
 from tasks.step import ORDER
 from tasks.store.runs import find_run
 from tasks.uploads import UploadLimits, UploadWriter, find_upload, forget_upload
@@ -38,19 +38,20 @@ router = APIRouter()
 @router.post("/profiles/{name}/simulate")
 async def simulate(request: Request, visitor: Operator, name: str) -> Response:
     """Takes the file, seals it as it comes, and has the plan made."""
-    require_profile(visitor, name)
+    require_profile(visitor.site.settings, name)
     received, upload = await receive_upload(request, visitor)
     return await run_in_threadpool(_begin, visitor, name, received, upload)
 
 
 def _begin(visitor: Visitor, name: str, received: Received, upload: str) -> Response:
     site = visitor.site
-    wants_file = load_profile(find_profile(name, site.settings)).type == "upload"
+    profile = saved_profile(site.settings, name).profile
+    wants_file = profile.type == "upload"
     if wants_file and not upload:
         raise RefusalError(400, "Choose a CSV file first.")
     facts: dict[str, Any] = {}
     if upload:
-        site.samples.keep(name, received.head, whole=received.size_bytes <= len(received.head))
+        site.samples.keep(profile, received.head, whole=received.size_bytes <= len(received.head), upload=upload)
         facts = {"file": received.name, "size_bytes": received.size_bytes, "upload": upload}
     if upload and not wants_file:
         forget_upload(site.store, upload)
@@ -184,6 +185,7 @@ def discard(visitor: Operator, job_id: str, form: CheckedForm) -> Response:
     visitor.site.jobs.discard(job_id)
     if job.upload and all(other.upload != job.upload for other in visitor.site.jobs.all()):
         forget_upload(visitor.site.store, job.upload)
+        visitor.site.samples.forget_upload(job.profile, job.upload)
     visitor.note("discard", f"{job.profile} {job_id}")
     return go(f"/profiles/{job.profile}/basic")
 
@@ -207,15 +209,6 @@ def download_failed_rows(visitor: Operator, job_id: str) -> Response:
         raise RefusalError(404, "No row of this plan failed, or its rows are not kept any more.")
     visitor.note("failed-rows", f"{job.profile} {job_id}")
     return Response(content, media_type="text/csv; charset=utf-8", headers=attachment(job.profile, "failed.csv"))
-
-
-def require_profile(visitor: Visitor, name: str) -> None:
-    """Nothing, for a profile of the profiles folder.
-
-    Raises: RefusalError for any other name; a path is none.
-    """
-    if name not in {path.stem for path in profile_files(visitor.site.settings)}:
-        raise RefusalError(404, "There is no such profile.")
 
 
 def _job(visitor: Visitor, job_id: str) -> Job:

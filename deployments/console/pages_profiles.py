@@ -11,7 +11,9 @@ from deployments.console.first_rows import FirstRows, first_rows
 from deployments.console.pages_automate import PRESETS
 from deployments.console.receive import Sink, receive_form
 from deployments.console.refusal import RefusalError
-from deployments.console.web import Admin, CheckedForm, Viewer, go, page, proved_profile, require_token
+from deployments.console.samples import whole_lines
+from deployments.console.saved import BrokenProfileError, read_saved
+from deployments.console.web import Admin, CheckedForm, Viewer, go, page, require_token
 from tasks.decode import decode_text
 from tasks.dialect import resolve_dialect
 from tasks.errors import ProfileError, RollcallError, WrongUseError
@@ -79,7 +81,7 @@ async def look_at_file(request: Request, visitor: Admin) -> Response:
     require_token(request, visitor, received.fields.get("csrf", ""))
     if not received.name:
         raise RefusalError(400, "Choose a CSV file first.")
-    values, found = _proposal(received.head, whole=received.size_bytes <= len(received.head))
+    values, found = proposal(received.head, whole=received.size_bytes <= len(received.head))
     name = received.fields.get("name", "") or _name_from(received.name)
     return page(request, visitor, "new.html", values={**values, "name": name}, found=found, problem=found.error)
 
@@ -117,17 +119,14 @@ class _Nothing:
 
 def _listed(path: Path, last: dict[str, Any] | None) -> Listed:
     try:
-        return Listed(path.stem, proved_profile(path.read_text("utf-8-sig"), path.stem), "", last)
-    except UnicodeDecodeError:
-        return Listed(path.stem, None, "This file is not UTF-8.", last)
-    except RollcallError as error:
+        return Listed(path.stem, read_saved(path).profile, "", last)
+    except BrokenProfileError as error:
         return Listed(path.stem, None, error.message.splitlines()[0], last)
 
 
-def _proposal(head: bytes, *, whole: bool) -> tuple[dict[str, str], FirstRows]:
+def proposal(head: bytes, *, whole: bool) -> tuple[dict[str, str], FirstRows]:
     """Settings that read the file, and its first rows read by them."""
-    if not whole:
-        head = head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1] or head
+    head = head if whole else whole_lines(head)
     asked = Profile(title="proposal", structure="{}", encoding="auto", delimiter="auto", enclosure="auto")
     try:
         text = decode_text(Source(data=head, facts=SourceFacts()), asked)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from deployments.console.jobs import Jobs
+from tasks.keyring import SealError
 from tasks.report import change_documents
 from tasks.sealed import open_result
 from tasks.store.pages import Cut, Page
@@ -94,13 +95,16 @@ class Plans:
         self._lock = Lock()
 
     def of(self, job_id: str) -> ShownPlan | None:
-        """The plan of a job; None where there is none (any more)."""
+        """The plan of a job; None where there is none (any more), or no key opens it."""
         path = self._jobs.place(job_id) / "plan"
         if not path.is_file():
             return None
         with self._lock:
             if job_id not in self._opened:
-                content = open_result(path.read_bytes(), self._jobs.keyring)
+                try:
+                    content = open_result(path.read_bytes(), self._jobs.keyring)
+                except (FileNotFoundError, SealError):
+                    return None
                 frames = {name: content.pop(name) for name in ("changes", "phones", "issues")}
                 self._opened[job_id] = ShownPlan(content, **frames)
             self._opened.move_to_end(job_id)

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from deployments.console.editing import version_of
 from tasks.profile import Profile
-from tasks.profile_file import parse_profile
+from tasks.profile_file import parse_profile, read_profile_text
 
 _SAVING: Final = Lock()
 
@@ -58,7 +58,7 @@ class Versions:
         """
         profile = parse_profile(text, path.stem, path.name)
         with _SAVING:
-            before = path.read_text("utf-8-sig")
+            before = read_profile_text(path)
             if version_of(before) != seen:
                 raise ConflictError(before)
             if before != text:

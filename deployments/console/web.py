@@ -4,7 +4,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 from urllib.parse import parse_qs, urlencode
@@ -17,16 +16,14 @@ from starlette.responses import Response
 from deployments.console import shown
 from deployments.console.access import Access, Person, Role
 from deployments.console.audit import Audit
-from deployments.console.first_rows import Samples
 from deployments.console.jobs import Desk, Jobs
 from deployments.console.plans import Plans
 from deployments.console.refusal import RefusalError
+from deployments.console.samples import Samples
 from deployments.console.schedules import Schedules
 from deployments.console.sessions import COOKIE, LIFETIME_SECONDS, Guesses, Session, Sessions
 from deployments.console.versions import Versions
 from deployments.console.words import Tongue, preferred, said
-from tasks.profile import Profile
-from tasks.profile_file import parse_profile
 from tasks.settings import Settings
 from tasks.store.pages import Cut
 from tasks.store.store import Store, open_store
@@ -97,15 +94,6 @@ def open_site(settings: Settings, access: Access) -> Site:
         templates=_environment(),
         codes=Counted(),
     )
-
-
-@lru_cache(maxsize=512)
-def proved_profile(text: str, name: str) -> Profile:
-    """The profile of a text, proved once however often it is looked at.
-
-    Raises: ProfileError with every problem.
-    """
-    return parse_profile(text, name, f"{name}.yaml")
 
 
 def site_of(request: Request) -> Site:
