@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from deployments.terminal import out, print_issues, print_json, print_story, talk
+from deployments.visible import visible
 from tasks.errors import WrongUseError
 from tasks.failed_rows import masked_rows
 from tasks.issue import ISSUE_SCHEMA
@@ -78,9 +79,8 @@ def write_failed_rows(run: str, output: Path | None, settings: Settings) -> None
             file.write(content)
         talk().print(f"{output} holds passwords in clear: delete it when it is imported.")
     elif sys.stdout.isatty():
-        sys.stdout.write(
-            masked_rows(content, facts, secret_columns(found["profile"] if found else "", facts, settings))
-        )
+        secret = secret_columns(found["profile"] if found else "", facts, settings)
+        sys.stdout.write(visible(masked_rows(content, facts, secret)))
     else:
         sys.stdout.buffer.write(content)
 

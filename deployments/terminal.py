@@ -5,13 +5,16 @@ Results go to stdout, talk goes to stderr; colours only on a terminal. Nothing t
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any, Final
 
 import polars as pl
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from deployments.visible import visible
 from tasks.plan import Plan, summary_line
 from tasks.report import Report
 
@@ -33,16 +36,29 @@ _STYLES: Final = {
 _CONTACT: Final = pl.format("contact {}", "contact")
 
 
+class _Terminal(Console):
+    """Makes every text visible where it is rendered, whoever made it: a cell, a message, a title."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As rich renders it, pictures in place of control characters."""
+        if isinstance(renderable, str):
+            renderable = visible(renderable)
+        elif isinstance(renderable, Text):
+            renderable = renderable.copy()
+            renderable.plain = visible(renderable.plain)
+        return super().render(renderable, options)
+
+
 def out() -> Console:
     """Where results go. A pipe is as wide as it must be, so that nothing in it is folded."""
-    return Console(
+    return _Terminal(
         file=sys.stdout, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 160
     )
 
 
 def talk() -> Console:
     """Where everything else goes."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    return _Terminal(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:

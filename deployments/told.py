@@ -9,6 +9,7 @@ from typing import ParamSpec
 
 import click
 
+from deployments.visible import visible
 from tasks.errors import RollcallError, WrongUseError
 
 P = ParamSpec("P")
@@ -41,7 +42,7 @@ def print_error(code: str, message: str) -> None:
 def _tell(error: RollcallError, *, as_json: bool) -> int:
     if as_json:
         print_error(error.code, error.message)
-    click.echo(error.message, err=True)
+    click.echo(visible(error.message), err=True)
     return error.exit_code
 
 

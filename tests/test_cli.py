@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,22 @@ def test_a_rejected_row_is_exit_1_and_named(place: Path) -> None:
     assert found.returncode == 1
     assert "extension-invalid" in found.stdout and "found “012”" in found.stdout
     assert "1 create, 0 update, 0 remove, 0 unchanged, 1 rejected" in found.stdout
+
+
+def test_no_cell_moves_the_cursor_of_a_terminal(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLCALL_KEY", "11" * 32)
+    rows = 'a,"Max\x1b[2K\x1b[1A\u009b2K\r\u202e Muster","in\ntwo",\nb,B,,4\x1b]0;x\a\n'
+    text = f"username,displayname,job,phone\n{rows}"
+    (place / "users.csv").write_text(text, "utf-8")
+
+    simulated = rollcall("simulate", "staff", str(place / "users.csv"))
+    report = World(place / "home").imports(text)
+    assert report.outcome is not None and report.plan.summary["rejected"] == 1
+    listed, shown = rollcall("users"), rollcall("show", report.outcome.run)
+
+    for said in (simulated, listed, shown):
+        assert "Max␛[2K␛[1A�2K" in said.stdout
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", said.stdout + said.stderr)
 
 
 @pytest.mark.parametrize(
