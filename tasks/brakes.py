@@ -64,8 +64,9 @@ def _shares(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[str]:
         )
     fewer = last.rows - plan.facts.rows if last is not None and plan.facts.rows else 0
     if plan.mode == "sync" and last is not None and fewer > 1 and fewer * 100 > brakes.shrink_percent * last.rows:
+        rows = "1 row" if plan.facts.rows == 1 else f"{plan.facts.rows} rows"
         yield (
-            f"The file has {plan.facts.rows} rows, the last applied one had {last.rows}: "
+            f"The file has {rows}, the last applied one had {last.rows}: "
             f"{fewer} fewer, more than {brakes.shrink_percent:g} %."
         )
 

@@ -12,6 +12,7 @@ from deployments.console.shown import WEEKDAYS
 from deployments.console.words import LONGEST_SENTENCES, Told, Tongue, in_german, preferred, said
 from tasks.errors import SourceError
 from tasks.issue import CATALOGUE
+from tasks.user import FIELDS
 from tests.world import World, people
 
 GERMAN = Tongue("de")
@@ -39,6 +40,18 @@ def test_no_translation_loses_a_gap_or_invents_one(file: str) -> None:
         assert used <= gaps and (file != "german.json" or used == gaps), english
 
 
+def test_names_of_the_data_are_words_in_both_languages() -> None:
+    english = Tongue("en")
+
+    assert german("english.json").keys() <= german("german.json").keys()
+    assert [english.field(name) for name in ("phonebook.email", "phonebook.2.email", "phonebook.2", "profile")] == [
+        *("Phonebook: e-mail", "Phonebook: e-mail (2)", "Phonebook entry (2)", "profile")
+    ]
+    assert english.value("auth_method", "mobydick") == "the phone system" and GERMAN.value("enabled", False) == "nein"
+    assert GERMAN.value("email", "mobydick") == "mobydick" and english.value("extension", "a\u202e") == "a⟨U+202E⟩"
+    assert {field.name for field in FIELDS} <= german("english.json").keys()
+
+
 def test_every_code_of_the_catalogue_has_its_german() -> None:
     assert german("german_issues.json").keys() == CATALOGUE.keys()
     for code in CATALOGUE:
@@ -54,7 +67,7 @@ def test_what_a_brake_and_a_row_have_to_say_is_told_in_german(tmp_path: Path) ->
     issues = world.simulate(rows).document()["issues"]
 
     assert "29 von 30 Datensätzen würden entfernt" in (in_german(held) or "")
-    assert "Die Datei hat 1 Zeilen, die zuletzt angewandte hatte 30" in (in_german(held) or "")
+    assert "Die Datei hat 1 Zeile, die zuletzt angewandte hatte 30" in (in_german(held) or "")
     assert len(issues) > 4 and {GERMAN.issue(issue).language for issue in issues} == {"de"}
     assert "Aus „a b“ wurde „ab“" in " ".join(GERMAN.issue(issue).text for issue in issues)
 

@@ -15,8 +15,6 @@ def cell(value: Any) -> str:
     """A value as text: characters that hide or turn what stands beside them are written out, long texts are cut."""
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     cut = f"{text[:CELL_CHARACTERS]}… ({len(text)})" if len(text) > CELL_CHARACTERS else text
     return plain(cut)

@@ -1,5 +1,8 @@
 """English and German: the text of the page is the key, `german.json` holds the other language.
 
+Names that come out of the data (fields of a plan, kinds of phones, modes) are keys too; `english.json` says them in
+English.
+
 What the house says of a row, a plan or a failure is made in English, where it happens. `german_sentences.json` holds
 those sentences with their gaps; an issue whose sentence is not among them is told by its code (`german_issues.json`).
 """
@@ -11,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
+
+from deployments.console.shown import cell
 
 LANGUAGES: Final = ("en", "de")
 LONGEST_SENTENCES: Final = 2000
@@ -35,6 +40,21 @@ class Tongue:
         """A text of a page."""
         return said(text, self.language, **words)
 
+    def field(self, name: str) -> str:
+        """A field of a plan; of a person's further phonebook entries and phones, which number it is as well."""
+        module, _, rest = name.partition(".")
+        number, _, column = rest.partition(".")
+        if not number.isdecimal():
+            return self(name)
+        return f"{self(f'{module}.{column}' if column else module)} ({number})"
+
+    def value(self, field: str, value: Any) -> str:
+        """The value of a field, in words where it is a name or a yes or no."""
+        if isinstance(value, bool):
+            return self("yes" if value else "no")
+        name = f"{field}={value}"
+        return self(name) if name in _read("english.json") else cell(value)
+
     def told(self, text: str) -> Told:
         """What the house said in English; a sentence that is not known stays so."""
         german = in_german(text) if self.language == "de" else None
@@ -51,7 +71,7 @@ class Tongue:
 
 def said(text: str, language: str, **words: object) -> str:
     """The text in a language, with its `{names}` filled in; one that is not translated stays English."""
-    told = _read("german.json").get(text, text) if language == "de" else text
+    told = _read("german.json" if language == "de" else "english.json").get(text, text)
     return told.format(**words) if words else told
 
 
