@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -354,12 +355,37 @@ def test_credentials_stand_in_a_profile_by_name_and_keep_what_else_the_fetch_say
     assert save(**url, auth="magic").status_code == 422
 
 
+def test_save_and_simulate_keeps_the_edit_and_takes_the_file_or_the_last_one(client: Browser, place: Path) -> None:
+    path = place / "profiles" / "staff.yaml"
+
+    def save_and_simulate(tab: str, file: bytes = b"", **fields: Any) -> httpx.Response:
+        data = {"csrf": token(client), "version": version_of(path.read_text("utf-8")), **fields}
+        files = {"file": ("users.csv" if file else "", file)}
+        return client.post(f"/profiles/staff/{tab}/simulate", data=data, files=files)
+
+    nothing = save_and_simulate("prefilter", source="return $row['username'] != 'b';")
+    assert "Saved. Choose a CSV" in nothing.text and "!= 'b'" in path.read_text("utf-8")
+
+    plan = save_and_simulate("brakes", b"username,displayname\na,Ada\nb,Bob\n", remove_percent="5")
+    assert "Ada" in plan.text and "Bob" not in plan.text and "remove_percent: 5" in path.read_text("utf-8")
+
+    names = ["displayname", "username"]
+    again = save_and_simulate("variables", variable=names, source=['return "X " . $row["displayname"];', "username"])
+    assert "X Ada" in again.text and "users.csv" in client.get("/profiles/staff/basic").text
+
+    refused = save_and_simulate("prefilter", b"username\nc\n", source="return tru(;")
+    assert refused.status_code == 422 and "return tru(;" in refused.text
+    assert save_and_simulate("automate").status_code == 404
+
+
 def test_a_csv_that_is_looked_at_proposes_every_setting_and_is_not_kept(client: Browser, place: Path) -> None:
     content = "Anzeige;Login\r\nMüller;m\r\n".encode("windows-1252")
 
-    found = client.post("/profiles/new/look", data={"csrf": token(client)}, files={"file": ("Büro 1.csv", content)})
+    data = {"csrf": token(client), "name": "", "type": "url", "url": "https://hr.example/x.csv"}
+    found = client.post("/profiles/new/look", data=data, files={"file": ("Büro 1.csv", content)})
 
     assert found.status_code == 200 and "Müller" in found.text and 'value="büro-1"' in found.text
+    assert 'value="https://hr.example/x.csv"' in found.text and 'value="url" selected' in found.text
     for chosen in ('value="windows-1252"', 'value=";" selected', 'value="windows" selected'):
         assert chosen in found.text, chosen
     with open_store(Settings()).open() as connection:

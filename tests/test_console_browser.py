@@ -1,152 +1,22 @@
-"""The seed from beginning to end in Debian's Chromium, and every page for people who see, hear and type differently.
-
-With ROLLCALL_SCREENSHOTS the pages are kept there as pictures, light and dark.
-"""
+"""The seed from beginning to end in Debian's Chromium, and every page for people who see, hear and type differently."""
 
 import os
 import re
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deployments.deploy import deploy_all
-from tasks.settings import Settings
 from tasks.store.seen import Sighting, note_seen
 from tasks.store.store import open_store
-from tests.conftest import PrefectServer
-from tests.servers import free_port, missing_is_told
+from tests.chromium import PATIENCE_MS, Place, browser, console, figure, page, place, shoot, upload, wait_for
+from tests.servers import free_port
 from tests.world import SEED
 
-CHROMIUM = "/usr/bin/chromium"
-AXE = Path(__file__).parent / "vendor" / "axe.min.js"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-PATIENCE_MS = 90_000
-SCREENSHOTS = os.environ.get("ROLLCALL_SCREENSHOTS", "")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests of this file."""
-    if not Path(CHROMIUM).exists():
-        missing_is_told(f"{CHROMIUM} not found: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-@dataclass(frozen=True)
-class Place:
-    """An installation: its folder, and how its commands are run."""
-
-    folder: Path
-
-    @property
-    def settings(self) -> Settings:
-        return Settings(home=self.folder / "home", profiles=self.folder / "profiles")
-
-    @property
-    def environment(self) -> dict[str, str]:
-        where = {"ROLLCALL_HOME": self.settings.home, "ROLLCALL_PROFILES": self.settings.profiles}
-        told = {name: str(path) for name, path in where.items()}
-        return os.environ | told | {"USER": "ada", "PYTHONPATH": str(Path.cwd())}
-
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-c", "from deployments.cli import main; main()", *words]
-
-    def rollcall(self, *words: str) -> int:
-        return subprocess.run(self.command(*words), env=self.environment, capture_output=True, check=False).returncode
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    folder = tmp_path_factory.mktemp("console")
-    (folder / "profiles").mkdir()
-    return Place(folder)
-
-
-@pytest.fixture(scope="module")
-def console(place: Place, prefect_server: PrefectServer) -> Iterator[str]:
-    """A console of its own process, as `rollcall console` starts it, beside a Prefect server without a worker."""
-    deploy_all(place.settings)
-    port = str(free_port())
-    with subprocess.Popen(place.command("console", "--port", port), env=place.environment) as server:
-        try:
-            _wait(f"http://127.0.0.1:{port}/profiles")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-
-
-def _wait(url: str) -> None:
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise TimeoutError("the console did not answer")
-
-
-@pytest.fixture(scope="module")
-def page(browser: Any, console: str) -> Iterator[Any]:
-    """A page that counts every script error and every breach of the policy as a failure."""
-    context = browser.new_context(base_url=console, viewport={"width": 1200, "height": 800}, locale="en-GB")
-    opened = context.new_page()
-    opened.set_default_timeout(PATIENCE_MS)
-    wrong: list[str] = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda message: wrong.append(message.text) if "Policy" in message.text else None)
-    opened.on("dialog", lambda dialog: wrong.append(dialog.message))
-    yield opened
-    context.close()
-    assert wrong == []
-
-
-def upload(page: Any, place: Path, text: str, profile: str = "staff") -> None:
-    """Simulates a file and waits for its plan."""
-    file = place / "users.csv"
-    file.write_text(text, "utf-8")
-    page.goto(f"/profiles/{profile}/basic")
-    page.set_input_files("#file", file)
-    page.get_by_role("button", name="Simulate", exact=True).click()
-    page.wait_for_selector(".figures")
-
-
-def figure(page: Any, name: str) -> str:
-    return page.locator(f".figure.{name} b").inner_text()
-
-
-def shoot(page: Any, name: str) -> None:
-    """Keeps the page as pictures, and proves it with axe in both schemes and on a phone."""
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        if SCREENSHOTS:
-            page.screenshot(path=f"{SCREENSHOTS}/{name}-{scheme}.png", full_page=False)
-        page.evaluate(AXE.read_text("utf-8") + "; undefined")
-        rules = "['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']"
-        # The schemes differ in colour only, so contrast is all that the second one can break.
-        chosen = (
-            f"{{runOnly: {rules}}}" if scheme == "light" else "{runOnly: {type: 'rule', values: ['color-contrast']}}"
-        )
-        found = page.evaluate(f"axe.run(document, {chosen})")
-        assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found["violations"]] == [], (name, scheme)
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size({"width": 360, "height": 740})
-    if SCREENSHOTS:
-        page.screenshot(path=f"{SCREENSHOTS}/{name}-phone.png", full_page=False)
-    wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    page.set_viewport_size({"width": 1200, "height": 800})
-    assert wider <= 0, f"{name} is {wider} px too wide for a phone"
+__all__ = ["browser", "console", "page", "place"]
 
 
 def test_the_seed_is_walked_from_beginning_to_end(page: Any, tmp_path: Path) -> None:
@@ -160,15 +30,15 @@ def test_the_seed_is_walked_from_beginning_to_end(page: Any, tmp_path: Path) -> 
     assert page.input_value("#enclosure") == '"' and "1234" not in page.inner_text("table")
     page.fill("#name", "staff")
     shoot(page, "new")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
 
     page.get_by_role("link", name="Pre-filter").click()
     page.fill("#source", "return array_key_exists('displayName' $row);")
-    page.wait_for_selector("text=Not valid yet")
+    page.wait_for_selector("h2.bad")
     page.fill("#source", "return array_key_exists('displayName', $row);")
-    page.wait_for_selector("h2:has-text('Valid')")
+    page.wait_for_selector("h2.ok")
     shoot(page, "prefilter")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_selector("text=Saved.")
 
     page.get_by_role("link", name="Variables").click()
@@ -180,8 +50,8 @@ def test_the_seed_is_walked_from_beginning_to_end(page: Any, tmp_path: Path) -> 
     page.get_by_role("link", name="Structure").click()
     text = page.input_value("#source")
     page.fill("#source", text.replace('"{{{job}}}"', '"{{{jobtitle}}}"'))
-    page.wait_for_selector("h2:has-text('Valid')")
-    page.get_by_role("button", name="Save").click()
+    page.wait_for_selector("h2.ok")
+    page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_selector("text=Saved.")
 
     upload(page, tmp_path, SEED.read_text("utf-8"))
@@ -232,10 +102,29 @@ def test_the_seed_is_walked_from_beginning_to_end(page: Any, tmp_path: Path) -> 
     assert "Nobody yet" in page.content()
 
 
+def test_an_edit_is_neither_lost_nor_sent_by_a_wrong_button(page: Any, place: Place) -> None:
+    page.goto("/profiles/staff/variables")
+    page.fill("[name=variable] >> nth=0", "shownname")
+    with page.expect_event("dialog") as asked:
+        page.evaluate("setTimeout(() => { location.href = '/people' })")
+    asked.value.dismiss()
+    assert asked.value.type == "beforeunload" and page.url.endswith("/variables")
+
+    page.fill("[name=variable] >> nth=0", "displayname")
+    page.press("[name=variable] >> nth=1", "Enter")
+    page.wait_for_selector("text=Saved.")
+    assert page.input_value("[name=variable] >> nth=0") == "displayname"
+
+    page.fill("[name=source] >> nth=0", 'return trim($row["displayname"]);')
+    page.get_by_role("button", name="Save and simulate").click()
+    page.wait_for_selector(".figures")
+    assert "trim(" in (place.settings.profiles / "staff.yaml").read_text("utf-8")
+
+
 def test_a_held_plan_is_approved_by_a_person_who_has_seen_it(page: Any, tmp_path: Path) -> None:
     page.goto("/profiles/new")
     page.fill("#name", "branch")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     header, rows = "username,displayname,phonemac\n", [f"p{at},P {at},0004130000{at:02x}\n" for at in range(60)]
     upload(page, tmp_path, header + "".join(rows), "branch")
     shoot(page, "plan-create")
@@ -260,10 +149,9 @@ def test_a_run_that_was_held_elsewhere_is_answered_here(page: Any, place: Place)
 
     page.goto("/runs")
     page.get_by_role("row").nth(1).get_by_role("link").first.click()
-    assert page.get_by_label("Refuse").is_checked()
+    assert page.get_by_role("button", name="Refuse").count() == 1
     shoot(page, "run-held")
-    page.get_by_label("Approve: exactly this plan").check()
-    page.get_by_role("button", name="Answer").click()
+    page.get_by_role("button", name="Approve and import").click()
     page.wait_for_selector(".status.applied")
     assert figure(page, "remove") == "29"
 
@@ -271,7 +159,7 @@ def test_a_run_that_was_held_elsewhere_is_answered_here(page: Any, place: Place)
 def test_what_is_left_over_is_shown_with_what_to_do(page: Any, place: Place, tmp_path: Path) -> None:
     page.goto("/profiles/new")
     page.fill("#name", "former")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     upload(page, tmp_path, "username,displayname,phone\nf1,F 1,601\nf2,F 2,012\n", "former")
     page.get_by_role("button", name="Import now").click()
     page.wait_for_url(re.compile("/runs/"))
@@ -331,10 +219,10 @@ def test_the_main_path_needs_no_javascript(browser: Any, console: str, page: Any
     file.write_text("username,displayname\njs,Ohne Skript\n", "utf-8")
     plain.goto("/profiles/branch/prefilter")
     plain.fill("#source", "return true; // all")
-    plain.get_by_role("button", name="Speichern").click()
+    plain.get_by_role("button", name="Speichern", exact=True).click()
     plain.wait_for_selector("text=Gespeichert.")
     plain.set_input_files("#file", file)
-    plain.get_by_role("button", name="Simulieren", exact=True).click()
+    plain.get_by_role("button", name="Speichern und simulieren").click()
     plain.wait_for_selector(".figures")
     assert "Ohne Skript" in plain.content() and "Änderungen" in plain.content()
     context.close()
@@ -345,7 +233,7 @@ def test_workers_end_with_their_console(tmp_path: Path) -> None:
     where = {"ROLLCALL_HOME": str(tmp_path / "home"), "ROLLCALL_PROFILES": str(tmp_path), "PYTHONPATH": str(Path.cwd())}
     command = [sys.executable, "-c", "from deployments.cli import main; main()", "console", "--port", port]
     with subprocess.Popen(command, env=os.environ | where) as server:
-        _wait(f"http://127.0.0.1:{port}/login")
+        wait_for(f"http://127.0.0.1:{port}/login")
         workers = _children(server.pid)
         server.kill()
 
@@ -366,7 +254,7 @@ def test_hostile_cells_run_nothing_and_break_no_page(page: Any, tmp_path: Path) 
     rows = [f"h{at},{cell},{'w' * 9000}" for at, cell in enumerate(cells)]
     page.goto("/profiles/new")
     page.fill("#name", "hostile")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     upload(page, tmp_path, "username,displayname,job\n" + "\n".join(rows) + "\n", "hostile")
     assert page.locator("img").count() == 0 and "{{7*7}}" in page.inner_text("main")
     shoot(page, "hostile")

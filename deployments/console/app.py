@@ -17,6 +17,7 @@ from deployments.console import (
     pages_people,
     pages_plan,
     pages_profiles,
+    pages_save,
     pages_session,
 )
 from deployments.console.access import Access
@@ -44,7 +45,16 @@ def create_app(settings: Settings, access: Access) -> FastAPI:
 
     app = FastAPI(title="Rollcall console", docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
     app.state.site = site
-    for pages in (pages_session, pages_profiles, pages_plan, pages_automate, pages_edit, pages_history, pages_people):
+    for pages in (
+        pages_session,
+        pages_profiles,
+        pages_plan,
+        pages_automate,
+        pages_edit,
+        pages_save,
+        pages_history,
+        pages_people,
+    ):
         app.include_router(pages.router)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
     app.add_middleware(SafeHeaders, hosts=access.hosts)

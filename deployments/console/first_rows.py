@@ -3,15 +3,14 @@
 The first 64 KiB of the last upload are kept sealed for that (`samples`); which values show, `masking` decides.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from deployments.console.masking import Masking, masking_of, reads_alike
-from deployments.console.shown import CELL_CHARACTERS
+from deployments.console.shown import cell
 from tasks.decode import decode_text
 from tasks.errors import RollcallError, SourceError
 from tasks.output import ROW, Source, SourceFacts, Table
@@ -24,6 +23,7 @@ from tasks.user import MASK
 from tasks.variables import map_variables_of_rows
 
 ROWS: Final = 8
+_EMPTY: Final = (None, "", [])
 MISREAD: Final = (
     "Read like this, the file has no column that holds the login, so nothing of it is shown. Check the encoding, the "
     "delimiter, the enclosure and the header, or the variable behind 003use_name."
@@ -40,14 +40,16 @@ class FirstRows:
     columns: list[str] = field(default_factory=list[str])
     rows: list[list[str | None]] = field(default_factory=list[list[str | None]])
     dropped: frozenset[int] = frozenset()
-    records: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    records: list[tuple[int, list[tuple[str, str]]]] = field(default_factory=list[tuple[int, list[tuple[str, str]]]])
     notes: list[str] = field(default_factory=list[str])
     error: str = ""
 
     @property
     def masked(self) -> bool:
         """Whether a value stands there that is not shown."""
-        return any(MASK in row for row in self.rows) or any(MASK in record for _, record in self.records)
+        return any(MASK in row for row in self.rows) or any(
+            MASK in value for _, record in self.records for _, value in record
+        )
 
 
 def first_rows(head: bytes, profile: Profile, stage: str, saved: Profile | None = None) -> FirstRows:
@@ -109,17 +111,16 @@ def _variables(table: Table, profile: Profile, masking: Masking) -> FirstRows:
 def _structure(table: Table, profile: Profile, masking: Masking) -> FirstRows:
     mapped = map_variables_of_rows(prefilter_rows(table, profile), profile)
     modules = render_structure_rows(mapped, profile)
-    records: dict[int, dict[str, Any]] = {}
+    records: dict[int, list[tuple[str, str]]] = {}
     for module, frame in modules.frames.items():
         for row in frame.to_dicts():
-            fields = {name: value for name, value in row.items() if not name.startswith("#") and value is not None}
-            shown = {
-                name: _cut(masking.field(value, shown=masking.shows_field(f"{module}.{name}")))
+            fields = {name: value for name, value in row.items() if not name.startswith("#") and value not in _EMPTY}
+            records.setdefault(row[ROW], []).extend(
+                (f"{module} {name}", cell(masking.field(value, shown=masking.shows_field(f"{module}.{name}"))))
                 for name, value in fields.items()
-            }
-            records.setdefault(row[ROW], {}).setdefault(module, []).append(shown)
-    rendered = [(row, json.dumps(found, ensure_ascii=False, indent=2)) for row, found in sorted(records.items())]
-    return FirstRows(records=rendered, notes=modules.issues["message"].unique(maintain_order=True).to_list())
+            )
+    notes = modules.issues["message"].unique(maintain_order=True).to_list()
+    return FirstRows(records=sorted(records.items()), notes=notes)
 
 
 _STAGES: Final[dict[str, Callable[[Table, Profile, Masking], FirstRows]]] = {
@@ -128,10 +129,6 @@ _STAGES: Final[dict[str, Callable[[Table, Profile, Masking], FirstRows]]] = {
     "variables": _variables,
     "structure": _structure,
 }
-
-
-def _cut(value: Any) -> Any:
-    return f"{value[:CELL_CHARACTERS]}…" if isinstance(value, str) and len(value) > CELL_CHARACTERS else value
 
 
 def _shown(table: Table, columns: list[str], masking: Masking, may_show: Callable[[str], bool]) -> FirstRows:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from deployments.console.pages_edit import TABS
+from deployments.console.pages_plan import kept_file
 from deployments.console.saved import require_profile, saved_profile
 from deployments.console.web import Admin, CheckedForm, Form, Viewer, Visitor, go, page
 from tasks.errors import WrongUseError
@@ -143,5 +144,6 @@ def _page(
         presets=PRESETS,
         zones=zones(),
         saved="saved" in request.query_params,
+        kept=kept_file(visitor, profile.name) if profile.type == "upload" else None,
         **shown,
     )

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from deployments.console import editing
+from deployments.console.access import Role
 from deployments.console.first_rows import FirstRows, first_rows
+from deployments.console.pages_plan import kept_file
 from deployments.console.refusal import RefusalError
 from deployments.console.saved import Saved, proved_profile, require_profile, saved_profile
 from deployments.console.versions import ConflictError, diff
@@ -25,7 +27,8 @@ from tasks.run import timestamp
 
 router = APIRouter()
 
-TABS: Final = ("basic", "prefilter", "variables", "structure", "brakes", "automate", "history")
+EDITED: Final = ("basic", "prefilter", "variables", "structure", "brakes")
+TABS: Final = (*EDITED, "automate", "history")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ def show_tab(request: Request, visitor: Viewer, name: str, tab: str) -> Response
 @router.post("/profiles/{name}/{tab}")
 def save_tab(request: Request, visitor: Admin, name: str, tab: str, form: CheckedForm) -> Response:
     """Saves the tab when it is valid and nobody else saved in the meantime."""
+    return save(request, visitor, name, tab, form) or go(f"/profiles/{name}/{tab}?saved=1")
+
+
+def save(request: Request, visitor: Visitor, name: str, tab: str, form: Form) -> Response | None:
+    """None when the tab is saved; else the page that says why not, with what was typed."""
     saved = _saved(visitor, name, tab)
     text = saved.text
     try:
@@ -75,7 +83,7 @@ def save_tab(request: Request, visitor: Admin, name: str, tab: str, form: Checke
         values: dict[str, Any] = {"diff": diff(error.now, text), "now": error.now}
         return _tab_page(request, visitor, tab, status=409, saved=now_saved, form=form, **values)
     visitor.note("save-profile", f"{name} {tab} {editing.version_of(text)}")
-    return go(f"/profiles/{name}/{tab}?saved=1")
+    return None
 
 
 @router.post("/profiles/{name}/{tab}/check")
@@ -108,8 +116,11 @@ def _tab_page(
         profile=profile,
         version=editing.version_of(saved.text),
         variables=_shown_variables(profile, shown["form"]),
+        edits=tab in EDITED and visitor.may(Role.ADMIN),
+        kept=kept_file(visitor, profile.name) if profile.type == "upload" else None,
         missing=_missing_credentials(profile) if tab == "basic" else [],
         saved="saved" in request.query_params,
+        choose="choose" in request.query_params,
         **shown,
     )
 

@@ -12,12 +12,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from deployments.console.jobs import Job
-from deployments.console.receive import Received, receive_form
+from deployments.console.receive import Fields, Received, receive_form
 from deployments.console.refusal import RefusalError
 from deployments.console.saved import require_profile, saved_profile
 from deployments.console.web import (
     Admin,
     CheckedForm,
+    Form,
     Operator,
     Viewer,
     Visitor,
@@ -40,16 +41,24 @@ async def simulate(request: Request, visitor: Operator, name: str) -> Response:
     """Takes the file, seals it as it comes, and has the plan made."""
     require_profile(visitor.site.settings, name)
     received, upload = await receive_upload(request, visitor)
-    return await run_in_threadpool(_begin, visitor, name, received, upload)
+    return await run_in_threadpool(begin_simulation, visitor, name, received, upload)
 
 
-def _begin(visitor: Visitor, name: str, received: Received, upload: str) -> Response:
+def kept_file(visitor: Visitor, name: str) -> Job | None:
+    """The newest job of the profile whose file still waits: it can be simulated again without another upload."""
+    mine = (job for job in visitor.site.jobs.all() if job.profile == name and job.upload)
+    return next((job for job in mine if _has_its_file(visitor, job)), None)
+
+
+def begin_simulation(visitor: Visitor, name: str, received: Received, upload: str) -> Response:
+    """Has the plan made, of the upload or else of the profile's last file."""
     site = visitor.site
     profile = saved_profile(site.settings, name).profile
     wants_file = profile.type == "upload"
-    if wants_file and not upload:
+    last = kept_file(visitor, name) if wants_file and not upload else None
+    if wants_file and not upload and last is None:
         raise RefusalError(400, "Choose a CSV file first.")
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = last.source if last else {}
     if upload:
         site.samples.keep(profile, received.head, whole=received.size_bytes <= len(received.head), upload=upload)
         facts = {"file": received.name, "size_bytes": received.size_bytes, "upload": upload}
@@ -67,14 +76,14 @@ async def receive_upload(request: Request, visitor: Visitor) -> tuple[Received, 
     site, opened = visitor.site, list[UploadWriter]()
     limits = UploadLimits(site.settings.upload_limit_bytes, timedelta(hours=site.settings.upload_hours))
 
-    def open_file(fields: dict[str, str], name: str) -> UploadWriter:
-        require_token(request, visitor, fields.get("csrf", ""))
+    def open_file(fields: Fields, name: str) -> UploadWriter:
+        require_token(request, visitor, Form(fields)["csrf"])
         opened.append(UploadWriter(site.store, name, datetime.now(UTC), limits))
         return opened[0]
 
     chunks: AsyncIterator[bytes] = request.stream()
     received = await receive_form(request.headers.get("content-type", ""), chunks, limits.size_bytes, open_file)
-    require_token(request, visitor, received.fields.get("csrf", ""))
+    require_token(request, visitor, Form(received.fields)["csrf"])
     return received, opened[0].upload.id if opened else ""
 
 

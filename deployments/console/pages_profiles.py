@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from deployments.console.first_rows import FirstRows, first_rows
 from deployments.console.pages_automate import PRESETS
-from deployments.console.receive import Sink, receive_form
+from deployments.console.receive import Fields, Sink, receive_form
 from deployments.console.refusal import RefusalError
 from deployments.console.samples import whole_lines
 from deployments.console.saved import BrokenProfileError, read_saved
-from deployments.console.web import Admin, CheckedForm, Viewer, go, page, require_token
+from deployments.console.web import Admin, CheckedForm, Form, Viewer, go, page, require_token
 from tasks.decode import decode_text
 from tasks.dialect import resolve_dialect
 from tasks.errors import ProfileError, RollcallError, WrongUseError
@@ -54,10 +54,12 @@ def list_profiles(request: Request, visitor: Viewer) -> Response:
         last, owned = last_runs(connection), owners(connection)
     listed = [_listed(path, last.get(path.stem)) for path in profile_files(visitor.site.settings)]
     orphans = {name: count for name, count in sorted(owned.items()) if name not in {each.name for each in listed}}
-    jobs = [job for job in visitor.site.jobs.all() if job.kind == "simulate"][:5]
+    every = visitor.site.jobs.all()
+    jobs = [job for job in every if job.kind == "simulate"][:5]
+    under_way = [job for job in every if not job.over]
     standing = visitor.site.schedules.standing()
     values: dict[str, Any] = {"profiles": listed, "jobs": jobs, "standing": standing, "orphans": orphans, "last": last}
-    return page(request, visitor, "profiles.html", presets=PRESETS, **values)
+    return page(request, visitor, "profiles.html", presets=PRESETS, under_way=under_way, **values)
 
 
 @router.get("/profiles/new")
@@ -71,19 +73,21 @@ async def look_at_file(request: Request, visitor: Admin) -> Response:
     """Proposes every setting from a CSV, of which nothing is kept."""
     sink = _Nothing()
 
-    def open_file(fields: dict[str, str], name: str) -> Sink:
+    def open_file(fields: Fields, name: str) -> Sink:
         del name
-        require_token(request, visitor, fields.get("csrf", ""))
+        require_token(request, visitor, Form(fields)["csrf"])
         return sink
 
     content_type, limit = request.headers.get("content-type", ""), visitor.site.settings.upload_limit_bytes
     received = await receive_form(content_type, request.stream(), limit, open_file)
-    require_token(request, visitor, received.fields.get("csrf", ""))
+    form = Form(received.fields)
+    require_token(request, visitor, form["csrf"])
     if not received.name:
         raise RefusalError(400, "Choose a CSV file first.")
     values, found = proposal(received.head, whole=received.size_bytes <= len(received.head))
-    name = received.fields.get("name", "") or _name_from(received.name)
-    return page(request, visitor, "new.html", values={**values, "name": name}, found=found, problem=found.error)
+    typed = form.chosen("name", "type", "url")
+    typed["name"] = typed.get("name") or _name_from(received.name)
+    return page(request, visitor, "new.html", values={**values, **typed}, found=found, problem=found.error)
 
 
 @router.post("/profiles/new")

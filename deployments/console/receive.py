@@ -16,8 +16,8 @@ from starlette.concurrency import run_in_threadpool
 
 from deployments.console.refusal import RefusalError
 
-FIELD_BYTES: Final = 1 << 20
-FIELDS: Final = 50
+FIELDS_BYTES: Final = 4 << 20
+FIELDS: Final = 5000
 
 
 class Sink(Protocol):
@@ -36,7 +36,10 @@ class Sink(Protocol):
         ...
 
 
-OpenFile = Callable[[dict[str, str], str], Sink]
+Fields = dict[str, list[str]]
+"""The values of each field, in their order."""
+
+OpenFile = Callable[[Fields, str], Sink]
 """Gives the sink of a file by the fields that came before it and by its name."""
 
 
@@ -44,7 +47,7 @@ OpenFile = Callable[[dict[str, str], str], Sink]
 class Received:
     """What a form brought: its fields, and the file's name, size and beginning where there was one."""
 
-    fields: dict[str, str] = field(default_factory=dict[str, str])
+    fields: Fields = field(default_factory=dict[str, list[str]])
     name: str = ""
     size_bytes: int = 0
     head: bytes = b""
@@ -94,6 +97,7 @@ class _Reading:
         self._headers: dict[bytes, bytes] = {}
         self._field = ""
         self._value = bytearray()
+        self._fields = self._fields_bytes = 0
 
     def callbacks(self) -> Any:
         return {
@@ -138,7 +142,8 @@ class _Reading:
         data = data[start:end]
         if not self._in_file:
             self._value += data
-            if len(self._value) > FIELD_BYTES or len(self.received.fields) >= FIELDS:
+            self._fields_bytes += len(data)
+            if self._fields_bytes > FIELDS_BYTES or self._fields >= FIELDS:
                 raise RefusalError(413, "This form is too large.")
         elif self._writer is not None:
             self.received.size_bytes += len(data)
@@ -151,7 +156,8 @@ class _Reading:
 
     def _end(self) -> None:
         if not self._in_file:
-            self.received.fields[self._field] = self._value.decode("utf-8", "replace")
+            self._fields += 1
+            self.received.fields.setdefault(self._field, []).append(self._value.decode("utf-8", "replace"))
         elif self._writer is not None and self.received.name:
             self._writer.close()
             self._in_file = False

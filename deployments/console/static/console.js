@@ -22,23 +22,38 @@ for (const area of document.querySelectorAll(".editor textarea")) {
   fit(area);
 }
 
-// A file that is dropped anywhere on the form counts as chosen.
-for (const form of document.querySelectorAll("form.drop")) {
-  const file = form.querySelector("input[type=file]");
+// A file that is dropped anywhere on its place counts as chosen; its name is shown in our own words.
+document.documentElement.classList.add("scripted");
+for (const place of document.querySelectorAll(".drop")) {
+  const file = place.querySelector("input[type=file]");
   if (!file) continue;
+  const shown = place.querySelector(".chosen");
+  const sends = place.querySelector("[data-send-on-choice]");
   for (const name of ["dragover", "dragleave", "drop"]) {
-    form.addEventListener(name, (event) => {
+    place.addEventListener(name, (event) => {
       event.preventDefault();
-      form.classList.toggle("over", name === "dragover");
+      place.classList.toggle("over", name === "dragover");
       if (name === "drop" && event.dataTransfer.files.length === 1) {
         file.files = event.dataTransfer.files;
         file.dispatchEvent(new Event("change", { bubbles: true }));
       }
     });
   }
-  if ("sendOnChoice" in form.dataset) {
-    file.addEventListener("change", () => form.requestSubmit());
-  }
+  file.addEventListener("change", () => {
+    shown.textContent = file.files.length ? file.files[0].name : shown.dataset.none;
+    shown.classList.toggle("strong", file.files.length > 0);
+    if (sends && file.files.length) sends.click();
+  });
+}
+
+// Leaving a page with an edit that is not saved asks first.
+const edit = document.getElementById("edit");
+if (edit) {
+  const ask = (event) => event.preventDefault();
+  const watch = () => window.addEventListener("beforeunload", ask);
+  if ("unsaved" in edit.dataset) watch();
+  edit.addEventListener("input", watch);
+  edit.addEventListener("submit", () => window.removeEventListener("beforeunload", ask));
 }
 
 // "/" jumps to the search field, as in every tool that administrators know.
