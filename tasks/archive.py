@@ -1,6 +1,8 @@
 """Packed sources: gzip, and zip with exactly one CSV, unpacked within limits so that a bomb cannot go off."""
 
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +16,11 @@ GZIP: Final = b"\x1f\x8b"
 ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 OFFICE_PARTS: Final = frozenset({"[Content_Types].xml", "mimetype"})
 CSV_SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt"})
+ZIP_FAULTS: Final = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(OSError, EOFError, ValueError, IndexError, OverflowError, NotImplementedError),
+)
+"""What zipfile raises over a damaged archive: it trusts offsets, sizes, names and the methods' own headers."""
 CHUNK_BYTES: Final = 1 << 20
 FEED_BYTES: Final = 1 << 16
 RATIO_FROM_BYTES: Final = 1 << 20
@@ -93,7 +100,7 @@ def _unzip(data: bytes, limits: Limits) -> bytes:
                 return data
             with archive.open(_only_csv(archive)) as member:
                 return _within(iter(lambda: member.read(CHUNK_BYTES), b""), len(data), limits)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+    except ZIP_FAULTS:
         raise _damaged("zip") from None
     except RuntimeError:
         message = "The zip archive is encrypted, which Rollcall does not read: pack it without a password."

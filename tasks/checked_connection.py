@@ -1,8 +1,9 @@
-"""HTTP connections that go to a checked address: the name is resolved once, and never again before connecting."""
+"""HTTP connections that go to a checked address and end in time: a name is resolved once, and not again to connect."""
 
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,21 +13,30 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
 from tasks.address import AddressRules, permitted_addresses
+from tasks.watchdog import FOREVER, Watchdog
+
+
+@dataclass(frozen=True)
+class Way:
+    """Where a connection may go, and who ends it."""
+
+    rules: AddressRules
+    watchdog: Watchdog
 
 
 class CheckedAdapter(HTTPAdapter):
     """Connections go to addresses that the rules permit, secured by the context; Host and SNI keep the name."""
 
-    def __init__(self, rules: AddressRules, tls: ssl.SSLContext) -> None:
-        self._rules = rules
+    def __init__(self, rules: AddressRules, tls: ssl.SSLContext, watchdog: Watchdog) -> None:
+        self._way = Way(rules, watchdog)
         self._tls = tls
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
         pools: dict[str, Callable[..., Any]] = {
-            "http": partial(_pool, HTTPConnectionPool, _CheckedHTTP, self._rules),
-            "https": partial(_pool, _QuietHTTPSPool, _CheckedHTTPS, self._rules),
+            "http": partial(_pool, HTTPConnectionPool, _CheckedHTTP, self._way),
+            "https": partial(_pool, _QuietHTTPSPool, _CheckedHTTPS, self._way),
         }
         self.poolmanager.pool_classes_by_scheme = pools
 
@@ -39,27 +49,27 @@ class _QuietHTTPSPool(HTTPSConnectionPool):
             conn.connect()
 
 
-def _pool(pool: type[Any], connection: type[Any], rules: AddressRules, *args: Any, **kwargs: Any) -> Any:
+def _pool(pool: type[Any], connection: type[Any], way: Way, *args: Any, **kwargs: Any) -> Any:
     made = pool(*args, **kwargs)
-    made.ConnectionCls = partial(_with_rules, connection, rules)
+    made.ConnectionCls = partial(_on_way, connection, way)
     return made
 
 
-def _with_rules(connection: type[Any], rules: AddressRules, *args: Any, **kwargs: Any) -> Any:
+def _on_way(connection: type[Any], way: Way, *args: Any, **kwargs: Any) -> Any:
     made = connection(*args, **kwargs)
-    made.rules = rules
+    made.way = way
     return made
 
 
 class _CheckedHTTP(HTTPConnection):
-    rules: AddressRules = AddressRules()
+    way: Way
 
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
 
 class _CheckedHTTPS(HTTPSConnection):
-    rules: AddressRules = AddressRules()
+    way: Way
 
     def _new_conn(self) -> socket.socket:
         return _connect(self)
@@ -81,9 +91,16 @@ def _connect(connection: _CheckedHTTP | _CheckedHTTPS) -> socket.socket:
     """A socket to the first permitted address that answers."""
     port = connection.port or connection.default_port
     failure: OSError | None = None
-    for address in permitted_addresses(connection.host, port, connection.rules):
+    watchdog = connection.way.watchdog
+    for address in permitted_addresses(connection.host, port, connection.way.rules):
+        if not watchdog.seconds_left:
+            raise TimeoutError
         try:
-            return socket.create_connection((str(address), port), connection.timeout)
+            made = socket.create_connection(
+                (str(address), port), min(connection.timeout or FOREVER, watchdog.seconds_left)
+            )
         except OSError as error:
             failure = error
+        else:
+            return watchdog.guard(made)
     raise NewConnectionError(connection, "no address answers") from failure

@@ -58,6 +58,11 @@ class FetchRequest:
     kept: Kept | None = None
     started: float = field(default_factory=time.monotonic, compare=False)
 
+    @property
+    def ends_at(self) -> float:
+        """When all attempts together must have ended, as `time.monotonic` reads then."""
+        return self.started + FETCH.total_seconds
+
     def cache_facts(self) -> dict[str, str] | None:
         """What the output depends on: the upload's content and name; None where only a server could tell."""
         if self.file is None or not self.file.is_file():
@@ -164,7 +169,7 @@ def _over_http(request: FetchRequest, url: str) -> Source:
         headers=_headers(request, kept),
         basic=_user_and_password(request) if options.auth == "basic" else None,
         passphrase=request.credential(options.client_key_password) if options.client_key_password else None,
-        ends_at=request.started + FETCH.total_seconds,
+        ends_at=request.ends_at,
     )
     answer = get(exchange)
     if answer.body is None and kept is None:

@@ -25,8 +25,9 @@ from tasks.address import AddressRules
 from tasks.archive import Limits, gunzip, inflate
 from tasks.checked_connection import CheckedAdapter
 from tasks.errors import SourceError, TransientSourceError
-from tasks.fetch_options import FetchOptions
+from tasks.fetch_options import FetchOptions, has_port
 from tasks.tls import tls_context, tls_fault
+from tasks.watchdog import Watchdog
 
 CHUNK_BYTES: Final = 1 << 18
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -77,8 +78,9 @@ def get(exchange: Exchange) -> Answer:
     url = exchange.url
     for _ in range(exchange.options.redirects_limit + 1):
         with (
-            _session(exchange, url) as session,
-            _our_errors(exchange.shown(url)),
+            Watchdog(exchange.ends_at) as watchdog,
+            _our_errors(exchange.shown(url), watchdog),
+            _session(exchange, url, watchdog) as session,
             session.get(**_request(exchange, url)) as response,
         ):
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
@@ -105,6 +107,13 @@ def _request(exchange: Exchange, url: str) -> dict[str, Any]:
     }
 
 
+class _Session(requests.Session):
+    """Leaves redirects alone: requests would read their bodies, however long, and stumble over their addresses."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 class _BasicUtf8(AuthBase):
     """Basic authentication with UTF-8 (RFC 7617, section 2.1); requests would send Latin-1."""
 
@@ -122,8 +131,11 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _next_url(exchange: Exchange, url: str, location: str) -> str:
-    target = urljoin(url, location)
-    scheme = urlsplit(target).scheme
+    try:
+        target = urljoin(url, location)
+        scheme = urlsplit(target).scheme if has_port(urlsplit(target)) else ""
+    except ValueError:
+        target = scheme = ""
     if scheme not in {"http", "https"} or (scheme == "http" and urlsplit(url).scheme == "https"):
         raise SourceError(
             "redirect-refused",
@@ -172,8 +184,11 @@ def _body(response: requests.Response, exchange: Exchange, url: str) -> bytes:
             raise _too_large(exchange.shown(url), exchange.options)
         _seconds_left(exchange, url)
         pieces.append(piece)
+    _seconds_left(exchange, url)  # the watchdog's bite looks like the end of a body
     if stated_bytes is not None and size != stated_bytes:
         raise _cut(exchange.shown(url), f"{size} of {stated_bytes} bytes came")
+    if stated_bytes is None and not size and not response.raw.chunked:
+        raise _cut(exchange.shown(url), "nothing came, and its headers do not say that nothing is to come")
     return b"".join(pieces)
 
 
@@ -204,14 +219,16 @@ def _cut(shown: str, found: str) -> TransientSourceError:
 def _seconds_left(exchange: Exchange, url: str) -> float:
     left = exchange.ends_at - time.monotonic()
     if left <= 0:
-        raise TransientSourceError(
-            "fetch-timeout", f"{exchange.shown(url)} is too slow: the time for a fetch is used up."
-        )
+        raise _too_slow(exchange.shown(url))
     return left
 
 
+def _too_slow(shown: str) -> TransientSourceError:
+    return TransientSourceError("fetch-timeout", f"{shown} is too slow: the time for a fetch is used up.")
+
+
 @contextmanager
-def _our_errors(shown: str) -> Generator[None, None, None]:
+def _our_errors(shown: str, watchdog: Watchdog) -> Generator[None, None, None]:
     """Turns failures of the libraries into ours; their texts hold the URL with its secrets."""
     error: SourceError | None = None
     try:
@@ -229,14 +246,14 @@ def _our_errors(shown: str) -> Generator[None, None, None]:
     except (requests.RequestException, OSError, ValueError) as cause:
         error = SourceError("fetch-failed", f"{shown} cannot be fetched ({type(cause).__name__}): check the profile.")
     if error is not None:
-        raise error
+        raise _too_slow(shown) if watchdog.bit else error
 
 
-def _session(exchange: Exchange, url: str) -> requests.Session:
+def _session(exchange: Exchange, url: str, watchdog: Watchdog) -> requests.Session:
     """A session that reads no environment, keeps nothing between redirects and connects where it may only."""
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     own = _origin(url) == _origin(exchange.url)
     tls = tls_context(exchange.options, exchange.passphrase, shows_certificate=own)
-    session.mount(f"{urlsplit(url).scheme}://", CheckedAdapter(exchange.rules, tls))
+    session.mount(f"{urlsplit(url).scheme}://", CheckedAdapter(exchange.rules, tls, watchdog))
     return session

@@ -5,7 +5,7 @@ Credentials stand here by name only: `${HR_TOKEN}` in a URL or a header, or a na
 
 import re
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -38,7 +38,7 @@ def _headers_hold_no_secret(headers: dict[str, str]) -> dict[str, str]:
 
 def _server_address(endpoint: str) -> str:
     parts = urlsplit(endpoint)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or not has_port(parts):
         raise ValueError("expected the address of a server, `https://minio.example:9000`, without credentials")
     return endpoint
 
@@ -92,16 +92,26 @@ class FetchOptions(BaseModel):
         return frozenset(named.union(*(references(text) for text in texts)))
 
 
+def has_port(parts: SplitResult) -> bool:
+    """Whether the port of an address, stated or not, can be one: urllib looks at it only when it is asked for."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
 def checked_url(url: str) -> str:
     """The URL template of a profile, unchanged.
 
     Raises: ValueError where it holds a secret in clear, or is none that Rollcall may follow.
     """
-    parts = urlsplit(REFERENCE.sub("x", url))
+    parts = urlsplit(REFERENCE.sub("1", url))  # a port can be a reference, too
     if "::" in parts.path or "::" in url.partition("//")[0] or parts.scheme not in SCHEMES:
         raise ValueError(f"the url must begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
     if parts.scheme != "file" and not parts.hostname:
         raise ValueError("the url has no host")
+    if not has_port(parts):
+        raise ValueError("the url's port is none: expected a number from 1 to 65535, or nothing")
     if "@" in parts.netloc:
         raise ValueError(
             "the url holds a user name or password: remove it, and state `fetch: {auth: basic, user: NAME, password: "

@@ -14,7 +14,6 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from tasks.errors import SourceError, TransientSourceError, WrongUseError
 from tasks.fetch_options import masked_url
-from tasks.retry import FETCH
 
 if TYPE_CHECKING:
     from tasks.fetch import FetchRequest
@@ -41,8 +40,12 @@ def read_remote(request: "FetchRequest", url: str) -> bytes:
         error = SourceError("source-not-found", f"There is no file {shown}: check the URL.")
     except PermissionError:
         error = SourceError("source-forbidden", f"{shown} may not be read: check the credentials that `fetch` names.")
+    except TimeoutError:
+        error = TransientSourceError("fetch-timeout", f"{shown} is too slow: it did not answer in time.")
     except (OSError, EOFError):
         error = TransientSourceError("connection-failed", f"{shown} could not be read.")
+    except ValueError as cause:
+        error = SourceError("fetch-failed", f"{shown} cannot be fetched ({type(cause).__name__}): check the profile.")
     raise error
 
 
@@ -52,15 +55,22 @@ def _read(request: "FetchRequest", parts: SplitResult, shown: str) -> bytes:
     limit_mib = request.profile.fetch.size_limit_mib
     pieces: list[bytes] = []
     size = 0
-    with openers[parts.scheme](request, parts, shown) as files, files.open(path, "rb") as file:
-        while piece := file.read(CHUNK_BYTES):
-            size += len(piece)
-            if size > limit_mib * 2**20:
-                message = f"{shown} is larger than {limit_mib:g} MiB. If it is meant, raise fetch.size_limit_mib."
-                raise SourceError("source-too-large", message)
-            if time.monotonic() > request.started + FETCH.total_seconds:
-                raise TransientSourceError("fetch-timeout", f"{shown} is too slow: the time for a fetch is used up.")
-            pieces.append(piece)
+    with openers[parts.scheme](request, parts, shown) as files:
+        stated_bytes = files.ftp.stat(path).st_size if parts.scheme == "sftp" else files.info(path)["size"]
+        with files.open(path, "rb") as file:
+            while piece := file.read(CHUNK_BYTES):
+                size += len(piece)
+                if size > limit_mib * 2**20:
+                    message = f"{shown} is larger than {limit_mib:g} MiB. If it is meant, raise fetch.size_limit_mib."
+                    raise SourceError("source-too-large", message)
+                if time.monotonic() > request.ends_at:
+                    raise TimeoutError
+                pieces.append(piece)
+    if stated_bytes is not None and size != stated_bytes:
+        message = (
+            f"{size} bytes of {shown} came, and the server says that it has {stated_bytes}: it is cut or changing."
+        )
+        raise TransientSourceError("body-truncated", message)
     return b"".join(pieces)
 
 
@@ -80,7 +90,15 @@ def _s3(request: "FetchRequest", parts: SplitResult, shown: str) -> AbstractCont
 def _gs(request: "FetchRequest", parts: SplitResult, shown: str) -> Generator[Any, None, None]:
     """Google Cloud Storage; the token is the JSON text of a service account's key."""
     options = request.profile.fetch
-    yield _filesystem("gcs", token=json.loads(request.credential(options.token)) if options.token else "anon")
+    yield _filesystem("gcs", token=_service_account(request, options.token) if options.token else "anon")
+
+
+def _service_account(request: "FetchRequest", name: str) -> dict[str, Any]:
+    try:
+        return json.loads(request.credential(name))
+    except ValueError:
+        message = f"The credential {name} is no key of a service account: it holds the text of the key's JSON file."
+        raise WrongUseError("token-unusable", message) from None
 
 
 @contextmanager

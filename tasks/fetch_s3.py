@@ -18,6 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tasks.address import Address, address_rules, permitted_addresses
 from tasks.errors import SourceError, TransientSourceError
+from tasks.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from tasks.fetch import FetchRequest
@@ -41,7 +42,8 @@ ENDS_WITHOUT_CONNECTION: Final = frozenset({"EndpointConnectionError", "ConnectT
 def s3_files(request: "FetchRequest", shown: str) -> Generator[Any, None, None]:
     """The file system of the bucket's server; failures inside the block come out as ours or as OSError.
 
-    Raises: SourceError where the server's address is refused, TransientSourceError for failures of the network.
+    Raises: SourceError where the server's address is refused, TransientSourceError for failures of the network,
+    TimeoutError where the time for a fetch is used up.
     """
     resolve = partial(permitted_addresses, rules=address_rules(request.url_allow, request.url_deny))
     endpoint = request.profile.fetch.endpoint
@@ -49,14 +51,20 @@ def s3_files(request: "FetchRequest", shown: str) -> Generator[Any, None, None]:
         parts = urlsplit(endpoint)
         resolve(parts.hostname or "", parts.port or 443)
     resolver = CheckedResolver(resolve)
-    error: SourceError
-    try:
-        yield _file_system(request, resolver)
-        return
-    except BotoCoreError as cause:
-        error = resolver.refusal or TransientSourceError("connection-failed", _unreachable(shown, cause))
-    except (KeyError, ValueError) as cause:
-        error = SourceError("fetch-failed", f"{shown} cannot be fetched ({type(cause).__name__}): check the profile.")
+    error: Exception
+    with Watchdog(request.ends_at) as watchdog:
+        try:
+            yield _file_system(request, resolver, watchdog)
+            return
+        except (BotoCoreError, OSError) as cause:
+            if watchdog.bit:
+                error = TimeoutError()
+            elif isinstance(cause, OSError):
+                raise
+            else:
+                error = resolver.refusal or TransientSourceError("connection-failed", _unreachable(shown, cause))
+        except (KeyError, ValueError) as cause:
+            error = SourceError("fetch-failed", f"{shown} cannot be fetched ({type(cause).__name__}): check it.")
     raise error
 
 
@@ -88,7 +96,7 @@ def _answer(host: str, port: int, address: Address) -> ResolveResult:
     )
 
 
-def _file_system(request: "FetchRequest", resolver: AbstractResolver) -> Any:
+def _file_system(request: "FetchRequest", resolver: AbstractResolver, watchdog: Watchdog) -> Any:
     options = request.profile.fetch
     who: dict[str, Any] = {"anon": True}
     if options.user is not None:
@@ -104,12 +112,20 @@ def _file_system(request: "FetchRequest", resolver: AbstractResolver) -> Any:
             "retries": {"total_max_attempts": 1, "mode": "standard"},
             "proxies": {},
             "s3": {"addressing_style": "path" if options.endpoint else "auto"},
-            "connector_args": {"resolver": resolver},
+            "connector_args": {
+                "resolver": resolver,
+                "socket_factory": partial(_watched_socket, watchdog),
+            },
         },
         skip_instance_cache=True,
     )
     files.retries = 1
     return files
+
+
+def _watched_socket(watchdog: Watchdog, address: tuple[Any, ...]) -> socket.socket:
+    family, kind, protocol, *_ = address
+    return watchdog.guard(socket.socket(family, kind, protocol))
 
 
 def _unreachable(shown: str, cause: Exception) -> str:

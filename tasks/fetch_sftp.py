@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.address import address_rules, permitted_addresses
 from tasks.errors import SourceError, WrongUseError
+from tasks.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from tasks.fetch import FetchRequest
@@ -21,11 +22,12 @@ SFTPFileSystem: Any = import_module("fsspec.implementations.sftp").SFTPFileSyste
 
 @contextmanager
 def sftp_files(request: "FetchRequest", host: str, port: int) -> Generator[Any, None, None]:
-    """The server's file system; the connection ends with the block.
+    """The server's file system; the connection ends with the block, or before it when the server is too slow.
 
     Raises: SourceError for another host key, WrongUseError for a key that cannot be used, OSError for the network.
     """
-    kind, key = _named_key(request.profile.fetch.host_key)
+    options = request.profile.fetch
+    kind, key = _named_key(options.host_key)
 
     class OnlyTheNamedKey(paramiko.MissingHostKeyPolicy):
         def missing_host_key(self, client: Any, hostname: str, key_shown: Any) -> None:
@@ -34,7 +36,11 @@ def sftp_files(request: "FetchRequest", host: str, port: int) -> Generator[Any, 
                 raise SourceError("host-key-wrong", message)
 
     who = _who(request)
-    with closing(_socket(request, host, port)) as connection:
+    with (
+        Watchdog(request.ends_at, options.read_timeout_seconds) as watchdog,
+        closing(_socket(request, host, port, watchdog)) as connection,
+        _ended_by(watchdog),
+    ):
         try:
             files = SFTPFileSystem(
                 host=host,
@@ -45,7 +51,7 @@ def sftp_files(request: "FetchRequest", host: str, port: int) -> Generator[Any, 
                 disabled_algorithms={"keys": _other_algorithms(kind)},
                 allow_agent=False,
                 look_for_keys=False,
-                timeout=request.profile.fetch.connect_timeout_seconds,
+                timeout=options.connect_timeout_seconds,
                 skip_instance_cache=True,
             )
         except paramiko.AuthenticationException:
@@ -53,10 +59,31 @@ def sftp_files(request: "FetchRequest", host: str, port: int) -> Generator[Any, 
         except paramiko.ssh_exception.IncompatiblePeer:
             message = f"{host} has no {kind} key, which `fetch.host_key` names: compare it with `ssh-keyscan {host}`."
             raise SourceError("host-key-wrong", message) from None
-        except paramiko.SSHException:
-            raise OSError from None
         with closing(files.client):
             yield files
+
+
+@contextmanager
+def _ended_by(watchdog: Watchdog) -> Generator[None, None, None]:
+    """What paramiko raises over a connection as OSError, and as a timeout where the watchdog ended it."""
+    try:
+        yield
+    except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
+        if watchdog.bit:
+            raise TimeoutError from None
+        raise error if isinstance(error, OSError) else OSError from None
+
+
+class _HeardSocket(socket.socket):
+    """Tells the watchdog whenever something comes: paramiko has no timeout of its own for most answers."""
+
+    watchdog: Watchdog
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        data = super().recv(bufsize, flags)
+        if data:
+            self.watchdog.hear()
+        return data
 
 
 def _who(request: "FetchRequest") -> dict[str, Any]:
@@ -105,11 +132,17 @@ def _other_algorithms(kind: str) -> list[str]:
     return [name for name in paramiko.Transport._preferred_keys if name not in wanted]
 
 
-def _socket(request: "FetchRequest", host: str, port: int) -> socket.socket:
+def _socket(request: "FetchRequest", host: str, port: int, watchdog: Watchdog) -> socket.socket:
     failure: OSError = OSError()
     for address in permitted_addresses(host, port, address_rules(request.url_allow, request.url_deny)):
+        timeout_seconds = min(request.profile.fetch.connect_timeout_seconds, watchdog.seconds_left)
         try:
-            return socket.create_connection((str(address), port), request.profile.fetch.connect_timeout_seconds)
+            made = socket.create_connection((str(address), port), timeout_seconds)
         except OSError as error:
             failure = error
+            continue
+        heard = _HeardSocket(fileno=watchdog.guard(made).detach())
+        heard.watchdog = watchdog
+        watchdog.hear()
+        return heard
     raise failure

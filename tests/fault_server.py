@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 CSV = b"displayname,username\nMax Muster,mmuster\n"
 BOMB = gzip.compress(bytes(50 << 20))
@@ -82,6 +83,30 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(0.6)
         self.close_connection = True
 
+    def answer_dripping_header(self, argument: str, times: int) -> None:
+        self.send_response(200)
+        self.flush_headers()
+        for letter in b"X: " + b"x" * 1000:
+            try:
+                self.wfile.write(bytes([letter]))
+            except OSError:
+                return
+            time.sleep(0.02)
+
+    def answer_cut_header(self, argument: str, times: int) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Le")
+        self.close_connection = True
+
+    def answer_empty(self, argument: str, times: int) -> None:
+        self.send_response(200)
+        if argument == "chunked":
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"0\r\n\r\n")
+        else:
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
     def answer_cut(self, argument: str, times: int) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(CSV) + 100))
@@ -107,6 +132,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer_metadata(self, argument: str, times: int) -> None:
         self.send(302, Location="http://169.254.169.254/latest/meta-data/")
+
+    def answer_nowhere(self, argument: str, times: int) -> None:
+        self.send(302, Location=f"//{unquote(argument)}")
 
     def answer_loop(self, argument: str, times: int) -> None:
         self.send(302, Location="/loop")

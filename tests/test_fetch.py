@@ -6,11 +6,15 @@ import time
 import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from tasks.archive import Limits, unpack
 from tasks.errors import SourceError, TransientSourceError, WrongUseError
 from tasks.fetch import FetchRequest, Kept, fetch_source, fetch_with_retries
 from tasks.profile import Profile
@@ -99,7 +103,7 @@ def test_retry_after_may_be_a_date(server: FaultServer) -> None:
     assert caught.value.retry_after_seconds > 10**9
 
 
-@pytest.mark.parametrize("fault", ["cut", "chunked/cut", "reset", "silent"])
+@pytest.mark.parametrize("fault", ["cut", "cut_header", "chunked/cut", "reset", "silent"])
 def test_a_connection_that_breaks_is_transient(server: FaultServer, fault: str) -> None:
     with pytest.raises(TransientSourceError):
         fetch_source(request(f"{server.url}/{fault}", read_timeout_seconds=0.3))
@@ -109,9 +113,15 @@ def test_a_chunked_body_with_its_end_is_whole(server: FaultServer) -> None:
     assert fetch_source(request(f"{server.url}/chunked/whole")).data == CSV
 
 
+@pytest.mark.parametrize("said", ["length", "chunked"])
+def test_an_empty_answer_that_says_so_is_an_empty_source(server: FaultServer, said: str) -> None:
+    assert fetch_source(request(f"{server.url}/empty/{said}")).data == b""
+
+
 @pytest.mark.clock
-def test_a_server_that_drips_runs_out_of_time(server: FaultServer) -> None:
-    late = request(f"{server.url}/drip")
+@pytest.mark.parametrize("drips", ["drip", "dripping_header"])
+def test_a_server_that_drips_runs_out_of_time(server: FaultServer, drips: str) -> None:
+    late = request(f"{server.url}/{drips}")
     late = FetchRequest(profile=late.profile, url_allow=late.url_allow, started=time.monotonic() - 179.8)
     begin = time.monotonic()
 
@@ -154,6 +164,21 @@ def test_a_redirect_loop_ends(server: FaultServer) -> None:
 def test_a_redirect_to_another_scheme_is_refused(server: FaultServer) -> None:
     with pytest.raises(SourceError, match="redirects from http to file"):
         fetch_source(request(f"{server.url}/redirect/file:///etc/passwd"))
+
+
+@pytest.mark.parametrize("place", ["hr.example:99999/u.csv", "hr.example:x/", "[1/u.csv", "[x]/u.csv"])
+def test_a_redirect_to_no_address_is_refused(server: FaultServer, place: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        fetch_source(request(f"{server.url}/nowhere/{place}"))
+    assert caught.value.code == "redirect-refused"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "sftp"])
+def test_a_port_from_a_credential_that_is_none_is_refused(scheme: str) -> None:
+    asked = request(f"{scheme}://127.0.0.1:${{PORT}}/u.csv", credentials={"PORT": "99999", "U": "hr"}, user="U")
+    with pytest.raises(SourceError) as caught:
+        fetch_source(asked)
+    assert (type(caught.value), caught.value.code) == (SourceError, "fetch-failed")
 
 
 def test_credentials_stay_with_the_first_origin(server: FaultServer) -> None:
@@ -298,6 +323,34 @@ def test_an_archive_that_cannot_be_unpacked_is_refused(tmp_path: Path, data: byt
     assert caught.value.code == code
 
 
+def packed(method: int) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", method) as archive:
+        archive.writestr("größe.csv", CSV * 40)
+    return target.getvalue()
+
+
+WHOLE = [*map(packed, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))]
+WHOLE.append(gzip.compress(CSV * 40, mtime=0))
+
+
+@given(
+    st.sampled_from(WHOLE),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
+    st.integers(0, 8),
+)
+@settings(max_examples=500, deadline=None)
+def test_an_archive_damaged_anyhow_is_read_or_refused(
+    whole: bytes, changes: list[tuple[float, int]], missing: int
+) -> None:
+    damaged = bytearray(whole[: len(whole) - missing])
+    for place, byte in changes:
+        damaged[int(place * len(damaged))] = byte
+
+    with suppress(SourceError):
+        unpack(bytes(damaged), Limits(1 << 24, 1000))
+
+
 def test_a_file_url_is_read_below_the_root_only(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
@@ -321,7 +374,8 @@ def test_a_file_url_is_read_below_the_root_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url",
     ["https://me:secret@hr.example/users.csv", "https://hr.example/u.csv?token=abc", "ftp://hr.example/u.csv",
-     "hr.example/u.csv", "simplecache::https://hr.example/u.csv", "https:///u.csv"],
+     "hr.example/u.csv", "simplecache::https://hr.example/u.csv", "https:///u.csv", "http://10.0.0.1:99999/u.csv",
+     "sftp://hr.example:0/u.csv", "http://hr.example:port/u.csv", "http://[::1/u.csv"],
 )  # fmt: skip
 def test_a_url_with_a_secret_or_a_strange_scheme_is_a_profile_error(url: str) -> None:
     with pytest.raises(ValidationError) as caught:

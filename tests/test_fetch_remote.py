@@ -2,8 +2,10 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,13 +43,18 @@ class Files(paramiko.SFTPServerInterface):
 
     def stat(self, path: str) -> paramiko.SFTPAttributes | int:
         try:
-            return paramiko.SFTPAttributes.from_stat(self._path(path).stat())
+            attributes = paramiko.SFTPAttributes.from_stat(self._path(path).stat())
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno or 0)
+        if path == "/cut.csv":
+            attributes.st_size += 100
+        return attributes
 
     lstat = stat
 
     def open(self, path: str, flags: int, attr: object) -> paramiko.SFTPHandle | int:
+        if path == "/silent.csv":
+            time.sleep(1)
         try:
             handle = paramiko.SFTPHandle(flags)
             handle.readfile = self._path(path).open("rb")
@@ -90,8 +97,10 @@ def sftp_server(folder: Path) -> Iterator[int]:
         thread.join()
 
 
-def request(port: int, path: str, *, password: str = "s3cret", key: paramiko.PKey | None = KEY) -> FetchRequest:
-    fetch = {"user": "U", "password": "P"}
+def request(
+    port: int, path: str, *, password: str = "s3cret", key: paramiko.PKey | None = KEY, **options: object
+) -> FetchRequest:
+    fetch = {"user": "U", "password": "P", **options}
     if key is not None:
         fetch["host_key"] = f"{key.get_name()} {key.get_base64()} hr"
     url = f"sftp://127.0.0.1:{port}{path}"
@@ -102,7 +111,8 @@ def request(port: int, path: str, *, password: str = "s3cret", key: paramiko.PKe
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    (tmp_path / "users.csv").write_bytes(CSV)
+    for name in ("users", "cut", "silent"):
+        (tmp_path / f"{name}.csv").write_bytes(CSV)
     with sftp_server(tmp_path) as port:
         yield port
 
@@ -144,6 +154,43 @@ def test_loopback_is_refused_by_default(port: int) -> None:
 def test_a_server_that_is_away_may_come_back() -> None:
     with pytest.raises(TransientSourceError):
         fetch_source(request(9, "/users.csv"))
+
+
+def test_a_file_of_which_less_came_than_was_stated_is_cut(port: int) -> None:
+    with pytest.raises(TransientSourceError) as caught:
+        fetch_source(request(port, "/cut.csv"))
+    assert caught.value.code == "body-truncated"
+
+
+@pytest.mark.clock
+def test_a_server_that_says_nothing_more_is_not_waited_for(port: int) -> None:
+    begin = time.monotonic()
+
+    with pytest.raises(TransientSourceError) as caught:
+        fetch_source(request(port, "/silent.csv", read_timeout_seconds=0.3))
+    assert caught.value.code == "fetch-timeout"
+    assert time.monotonic() - begin < 0.9
+
+
+@pytest.mark.clock
+def test_a_server_that_never_says_a_word_is_not_waited_for() -> None:
+    begin = time.monotonic()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(TransientSourceError) as caught:
+        fetch_source(request(listener.getsockname()[1], "/users.csv", read_timeout_seconds=0.3))
+    assert caught.value.code == "fetch-timeout"
+    assert time.monotonic() - begin < 2
+
+
+@pytest.mark.clock
+def test_the_time_for_a_fetch_ends_it(port: int) -> None:
+    late = request(port, "/silent.csv")
+    begin = time.monotonic()
+
+    with pytest.raises(TransientSourceError) as caught:
+        fetch_source(replace(late, started=begin - 179.5))
+    assert caught.value.code == "fetch-timeout"
+    assert time.monotonic() - begin < 1
 
 
 @pytest.mark.skipif(find_spec("gcsfs") is not None, reason="the extra gs is installed")

@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tasks.errors import SourceError, TransientSourceError
 from tasks.fetch import FetchRequest, fetch_source
 from tasks.fetch_s3 import CheckedResolver
 from tasks.profile import Profile
+from tests.fault_server import fault_server
 from tests.servers import free_port, wait_until
 
 CSV = b"displayname,username\nMax Muster,mmuster\n"
@@ -122,6 +124,18 @@ def test_a_server_that_is_away_may_come_back(store: ObjectStore) -> None:
     assert (type(error), error.code) == (TransientSourceError, "connection-failed")
 
 
+@pytest.mark.clock
+def test_a_store_that_drips_runs_out_of_time(store: ObjectStore) -> None:
+    with fault_server() as server:
+        late = request(store, "dripping_header/users.csv", endpoint=server.url)
+        begin = time.monotonic()
+
+        error = refused(replace(late, url_allow="127.0.0.1, ::1", started=begin - 179))
+
+    assert error.code == "fetch-timeout"
+    assert time.monotonic() - begin < 3
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "169.254.169.254"])
 def test_an_address_inside_is_refused(store: ObjectStore, host: str) -> None:
     asked = request(store, endpoint=f"http://{host}:{store.url.rpartition(':')[2]}")
@@ -163,7 +177,10 @@ def test_the_environment_is_not_read(store: ObjectStore, monkeypatch: pytest.Mon
     assert fetch_source(request(store)).data == CSV
 
 
-@pytest.mark.parametrize("endpoint", ["minio.example", "ftp://minio.example", "https://me:secret@minio.example"])
+@pytest.mark.parametrize(
+    "endpoint",
+    ["minio.example", "ftp://minio.example", "https://me:secret@minio.example", "https://minio.example:99999"],
+)
 def test_an_endpoint_that_is_no_server_is_a_profile_error(store: ObjectStore, endpoint: str) -> None:
     with pytest.raises(ValidationError) as caught:
         request(store, endpoint=endpoint)
