@@ -13,6 +13,7 @@ import polars as pl
 from tasks.canonical import Canonical
 from tasks.grammar import Grammar
 from tasks.header import Header
+from tasks.lines import plain_text
 from tasks.output import LINE, ROW
 
 SURPLUS: Final = "#surplus"
@@ -50,11 +51,12 @@ def read_cells(text: Canonical, header: Header, data: bytes, skip_lines: int) ->
     """What polars makes of the data behind the skipped lines; None where it fails on a record."""
     names = (*header.names, SURPLUS) if header.trailing else header.names
     schema = dict.fromkeys(names, pl.String())
+    data, before = plain_text(data)
     try:
         return pl.read_csv(
             data,
             has_header=False,
-            skip_lines=skip_lines,
+            skip_lines=before + skip_lines,
             separator=text.delimiter,
             quote_char=text.enclosure,
             schema=schema,
