@@ -23,13 +23,15 @@ CONTROL_BYTES: Final = (*range(1, 9), 11, 12, *range(14, 32), 127)
 class Canonical:
     """A text in the canonical dialect.
 
-    `restore` maps each stand-in to what stood in its place; `lines_before` counts the `sep=` line that was taken away.
+    `restore` maps each stand-in to what it means, and `written` to how that was written, where this is not the same;
+    `lines_before` counts the `sep=` line that was taken away.
     """
 
     data: bytes
     delimiter: str
     enclosure: str | None
     restore: dict[str, str] = field(default_factory=dict[str, str])
+    written: dict[str, str] = field(default_factory=dict[str, str])
     issues: tuple[Issue, ...] = ()
     lines_before: int = 0
 
@@ -42,6 +44,11 @@ class Canonical:
     def restored(self, column: pl.Expr) -> pl.Expr:
         """A column with its stand-ins put back."""
         return column.str.replace_many(self.restore) if self.restore else column
+
+    def as_written(self, column: pl.Expr) -> pl.Expr:
+        """A column of text as it stood in the file, escapes included."""
+        written = {**self.restore, **self.written}
+        return column.str.replace_many(written) if written else column
 
     def restored_text(self, text: str) -> str:
         """A text with its stand-ins put back."""
@@ -65,6 +72,7 @@ class StandIns:
     def __init__(self, data: bytes, taken: str) -> None:
         self._free: Iterator[int] = (b for b in CONTROL_BYTES if chr(b) not in taken and bytes([b]) not in data)
         self.restore: dict[str, str] = {}
+        self.written: dict[str, str] = {}
 
     def spare(self) -> str:
         """A character that nothing stands for.
@@ -101,6 +109,7 @@ def canonicalise(data: bytes, dialect: Dialect) -> Canonical:
         delimiter,
         enclosure,
         restore=stand_ins.restore,
+        written=stand_ins.written,
         issues=issues,
         lines_before=1 if dialect.start else 0,
     )
@@ -114,9 +123,15 @@ def _without_escapes(data: bytes, marks: tuple[str, str | None], stand_ins: Stan
     if b"\\" not in data:
         return data
     plain = [mark for mark in ("\\", *marks) if mark]
-    standing = {mark.encode(): stand_ins.stand_in(stand_ins.restore.get(mark, mark)).encode() for mark in plain}
+    standing = {mark.encode(): _escaped(stand_ins.restore.get(mark, mark), stand_ins).encode() for mark in plain}
     escaped = b"|".join(re.escape(mark) for mark in standing)
     return re.sub(rb"\\(" + escaped + rb")", lambda match: standing[match[1]], data)
+
+
+def _escaped(mark: str, stand_ins: StandIns) -> str:
+    character = stand_ins.stand_in(mark)
+    stand_ins.written[character] = f"\\{mark}"
+    return character
 
 
 def _with_unix_line_ends(

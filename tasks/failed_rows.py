@@ -13,6 +13,9 @@ from typing import Final
 
 import polars as pl
 
+from tasks.canonical import canonicalise
+from tasks.dialect import Dialect
+from tasks.grammar import Grammar
 from tasks.issue import CATALOGUE
 from tasks.mapping import mapping_of
 from tasks.names import Names
@@ -22,14 +25,17 @@ from tasks.user import MASK
 
 ADDED: Final = ("row", "code", "message")
 BROKEN_GRAMMAR: Final = frozenset({"stray-enclosure", "enclosure-not-closed"})
+MALFORMED: Final = BROKEN_GRAMMAR | {"too-many-cells", "too-few-cells"}
 FORMULA: Final = re.compile(r"^\s*[=+\-@|%]")
 
 
 @dataclass(frozen=True)
 class _Writer:
-    delimiter: str
-    enclosure: str
-    escape: bool
+    dialect: Dialect
+
+    @property
+    def delimiter(self) -> str:
+        return self.dialect.delimiter
 
     def line(self, cells: Sequence[str]) -> str:
         """One record."""
@@ -37,18 +43,33 @@ class _Writer:
 
     def cell(self, text: str) -> str:
         """A cell that reads back as the text."""
-        mark = self.enclosure
-        text = text.replace("\\", "\\\\") if self.escape else text
+        mark, escape = self.dialect.enclosure, self.dialect.escape
+        text = text.replace("\\", "\\\\") if escape else text
         if mark and not set(text).isdisjoint({self.delimiter, mark, "\r", "\n"}):
             return f"{mark}{text.replace(mark, mark + mark)}{mark}"
-        return text.replace(self.delimiter, f"\\{self.delimiter}") if self.escape else text
+        return text.replace(self.delimiter, f"\\{self.delimiter}") if escape else text
 
     def told(self, text: str) -> str:
         """A text of ours: on one line, no formula, readable in the dialect."""
         text = re.sub(r"\s+", " ", text)
-        if not self.enclosure and not self.escape:
-            text = text.replace(self.delimiter, " ")
+        if not self.dialect.enclosure and not self.dialect.escape:
+            text = text.replace(self.delimiter, "_" if self.delimiter == " " else " ")
         return f"'{text}" if FORMULA.match(text) else text
+
+    def tail(self, row: int, error: tuple[str, str]) -> list[str]:
+        """The cells that are added to a row: its number, and an error's codes and messages."""
+        return [str(row), *map(self.told, error)]
+
+    def malformed(self, raw: str, width: int) -> str:
+        """A line with too few or too many cells for `width`, as it is, unless it would be whole in this file.
+
+        Where each line of the file that it comes from ends in a delimiter, it has another number of cells here.
+        """
+        text = canonicalise(raw.encode(), self.dialect)
+        cells = Grammar(text.delimiter, text.enclosure).cells(text.data.decode())
+        if cells is None or len(cells) != width:
+            return raw
+        return raw.removesuffix(self.delimiter) if not cells[-1] else raw + self.delimiter
 
 
 def failed_rows_csv(table: Table, issues: pl.DataFrame, profile: Profile) -> bytes:
@@ -57,7 +78,8 @@ def failed_rows_csv(table: Table, issues: pl.DataFrame, profile: Profile) -> byt
     Shape: one record a row, in the order of the file; several errors of a row are joined by `; `.
     """
     facts = table.facts
-    writer = _Writer(facts.delimiter, facts.enclosure, profile.escape != "none")
+    escape = profile.escape != "none"
+    writer = _Writer(Dialect(facts.delimiter, facts.enclosure or None, escape, profile.line_separator))
     errors = _errors_by_row(issues)
     lines = [(0, writer.line([*facts.header, *ADDED]))]
     lines.extend(_whole(table, errors, writer))
@@ -89,24 +111,31 @@ def _errors_by_row(issues: pl.DataFrame) -> dict[int, tuple[str, str]]:
 def _whole(table: Table, errors: dict[int, tuple[str, str]], writer: _Writer) -> Iterator[tuple[int, str]]:
     failed = table.frame.filter(pl.col(ROW).is_in(list(errors))).select(ROW, *table.facts.header)
     for row, *cells in failed.iter_rows():
-        code, message = errors[row]
-        yield row, writer.line([*cells, str(row), code, writer.told(message)])
+        yield row, writer.line([*cells, *writer.tail(row, errors[row])])
 
 
 def _malformed(table: Table, errors: dict[int, tuple[str, str]], writer: _Writer) -> Iterator[tuple[int, str]]:
     """Malformed lines as they are; with an enclosure out of place as one cell, or it would swallow the next line."""
+    width = len(table.facts.header)
     for row, raw in table.malformed.select(ROW, "raw").iter_rows():
-        code, message = errors[row]
-        tail = writer.line([str(row), code, writer.told(message)])
-        if BROKEN_GRAMMAR & set(code.split("; ")):
-            surplus = [""] if len(table.facts.header) == 1 else []
-            yield row, writer.delimiter.join([writer.line([raw, *surplus]), tail])
+        tail = writer.line(writer.tail(row, errors[row]))
+        if BROKEN_GRAMMAR & set(errors[row][0].split("; ")):
+            line = writer.line([raw, *([""] if width == 1 else [])])
         else:
-            yield row, writer.delimiter.join([raw, tail])
+            line = writer.malformed(raw, width)
+        yield row, writer.delimiter.join([line, tail])
 
 
 def masked_rows(content: bytes, facts: SourceFacts, secret: Collection[str]) -> str:
     """Failed rows for a screen: secret columns masked; a malformed line, whose cells have shifted, masked whole."""
+    limit = csv.field_size_limit(max(len(content), 1))
+    try:
+        return _masked(content, facts, secret)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _masked(content: bytes, facts: SourceFacts, secret: Collection[str]) -> str:
     quoting = csv.QUOTE_MINIMAL if facts.enclosure else csv.QUOTE_NONE
     lines = StringIO(_text(content, facts), newline="")
     rows = csv.reader(lines, quoting=quoting, delimiter=facts.delimiter, quotechar=facts.enclosure or None)
@@ -115,7 +144,7 @@ def masked_rows(content: bytes, facts: SourceFacts, secret: Collection[str]) -> 
     header = next(rows)
     writer.writerow(header)
     for cells in rows:
-        whole = len(cells) == len(header)
+        whole = len(cells) == len(header) and not any(code in cells[-2] for code in MALFORMED)
         data = [
             MASK if (not whole or name in secret) and cell else cell
             for name, cell in zip(header[:-3], cells[:-3], strict=False)

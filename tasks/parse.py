@@ -55,7 +55,7 @@ def parse_csv(text: Text, profile: Profile) -> Table:
         facts=facts,
         issues=pl.concat([text.issues, issue_frame([*canonical.issues, *issues, *swallowed]), reading.issues]),
         aside=pl.concat([text.aside, _rejected(reading.malformed)]),
-        malformed=reading.malformed.with_columns(canonical.restored(pl.col("raw"))),
+        malformed=reading.malformed.with_columns(canonical.as_written(pl.col("raw"))),
     )
 
 

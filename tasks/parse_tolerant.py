@@ -31,6 +31,11 @@ MESSAGES: Final = {
     "enclosure-not-closed": "An enclosure is opened and never closed. Close it at the end of its cell.",
 }
 
+NOT_ENDED: Final = (
+    "The row has {cells} cells, as the header has, but no delimiter at its end, as the other rows have. Add it, if "
+    "nothing is missing."
+)
+
 
 def no_malformed() -> pl.DataFrame:
     """An empty frame of malformed records."""
@@ -154,11 +159,12 @@ class _Suspects:
         cells = self._grammar.cells(record)
         if cells is None:
             return self._grammar.fault(record), 0
+        count = len(cells) - (self._header.trailing and not cells[-1])
         if len(cells) < self._header.width:
-            return "too-few-cells", len(cells)
-        if len(cells) > self._header.width or (self._header.trailing and cells[-1]):
-            return "too-many-cells", len(cells)
-        return None, len(cells)
+            return "too-few-cells", count
+        if count > len(self._header.names):
+            return "too-many-cells", count
+        return None, count
 
 
 def _next_odd(suspects: pl.DataFrame) -> list[int | None]:
@@ -211,5 +217,6 @@ def _malformed(bad: pl.DataFrame, lines: pl.DataFrame, carriage: str) -> pl.Data
 
 
 def _issue(record: dict[str, Any], header: Header) -> Issue:
-    message = MESSAGES[record["code"]].format(cells=record["cells"], names=len(header.names))
-    return Issue(record[ROW], record[LINE], None, record["code"], message)
+    code, cells, names = record["code"], record["cells"], len(header.names)
+    message = NOT_ENDED if code == "too-few-cells" and cells == names else MESSAGES[code]
+    return Issue(record[ROW], record[LINE], None, code, message.format(cells=cells, names=names))

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.failed_rows import failed_rows_csv
+from tasks.failed_rows import failed_rows_csv, masked_rows
 from tasks.issue import Issue, issue_frame
 from tasks.output import LINE, ROW, SourceFacts, Table, Text
 from tasks.parse import parse_csv
 from tasks.profile import Profile
+from tasks.user import MASK
 
 
 def profile(**settings: str) -> Profile:
@@ -73,6 +74,46 @@ def test_a_malformed_line_is_rejected_again_until_it_is_mended(header: str, sepa
     assert again.facts.mended
     assert again.frame.is_empty()
     assert again.malformed.height == table.malformed.height >= 6
+
+
+@pytest.mark.parametrize(
+    ("file", "settings"),
+    [
+        ("a;b;c;\n1;2;3;\nx;y;\n4;5;6;\n", {}),
+        ("a;b;c;\n1;2;3;\nx;y;z\n4;5;6;\n", {}),
+        ("a;b;c\n" + "1;2;3;\n" * 200 + "x;y;\n4;5;6;\n", {}),
+        ("a;b;c\n" + "1;2;3;\n" * 200 + "x;y;z\n4;5;6;\n", {"enclosure": "none"}),
+        ("a;b;c;\n1;2;3;\nx;y;\n4;5;6;\n", {"enclosure": "none"}),
+        ("a;b;c\n1;2;3\nx\\;y;z\n4;5;6\n", {"enclosure": "none", "escape": "\\"}),
+        ("a;b;c\n1;2;3\nx\\\\;y\n4;5;6\n", {"escape": "\\"}),
+    ],
+)
+def test_a_line_with_another_number_of_cells_stays_so(file: str, settings: dict[str, str]) -> None:
+    table = parsed(file.encode(), delimiter=";", **settings)
+
+    again = parsed(failed(table, delimiter=";", **settings), delimiter=";", **settings)
+
+    assert (table.malformed.height, again.malformed.height, again.frame.height) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("delimiter", [";", " ", "-", ","])
+def test_several_codes_stand_in_one_cell_without_enclosures(delimiter: str) -> None:
+    table = parsed(delimiter.join(["name", "login"]).encode() + b"\nMax" + delimiter.encode() + b"\n",
+                   enclosure="none", delimiter=delimiter)  # fmt: skip
+    issues = [rejected(2), Issue(2, 2, "x", "pin-invalid", "No pin.")]
+
+    again = parsed(failed(table, *issues, enclosure="none", delimiter=delimiter), enclosure="none", delimiter=delimiter)
+
+    assert (again.frame["name"].to_list(), again.malformed.height) == (["Max"], 0)
+
+
+def test_a_screen_shows_large_cells_and_no_cell_that_has_shifted() -> None:
+    table = parsed(f"name;pin;note\n{'x' * 200_000};1234;\nsecret;1;2;3\n".encode(), delimiter=";")
+
+    shown = masked_rows(failed(table, rejected(2), delimiter=";"), table.facts, {"pin"})
+
+    assert f"{'x' * 200_000},{MASK},," in shown
+    assert "1234" not in shown and "secret" not in shown
 
 
 def test_the_encoding_of_the_profile_is_kept() -> None:
