@@ -28,12 +28,12 @@ def brakes_that_hold(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterat
 
 
 def _certainties(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[str]:
-    facts, last = plan.facts, snapshot.last
+    facts, last, mended = plan.facts, snapshot.last, plan.facts.mended
     if facts.rows == 0:
         yield "The source is empty."
     if facts.last_record_broken:
         yield "The file seems truncated: its last record is short or unclosed."
-    elif last is not None and last.ends_with_line_end and not facts.ends_with_line_end and facts.rows:
+    elif last is not None and last.ends_with_line_end and not facts.ends_with_line_end and facts.rows and not mended:
         yield "The file seems truncated: its last line has no line end, and the last applied file had one."
     removals = _removals(plan)
     if facts.rows_swallowed and removals:
@@ -41,7 +41,8 @@ def _certainties(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[s
             f"{removals} of {plan.owned} records would be removed, and a cell of the file holds lines that look like "
             "rows: these people may stand there."
         )
-    if last is not None and last.encoding and facts.encoding and last.encoding != facts.encoding:
+    tells_encoding = bool(facts.encoding) and not facts.ascii_only and not mended
+    if last is not None and last.encoding and tells_encoding and last.encoding != facts.encoding:
         yield f"The file's encoding is {facts.encoding}; at the last applied import it was {last.encoding}."
     if facts.digest in snapshot.undone_digests:
         yield "The import of exactly this file was undone."

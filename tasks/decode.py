@@ -40,9 +40,10 @@ def decode_text(source: Source, profile: Profile) -> Text:
     data = _as_utf8(source.data, found.encoding)
     refuse_nul(data)
     refuse_markup(data)
+    ascii_only = data.isascii() and data == source.data
     return Text(
         data=data,
-        facts=replace(source.facts, encoding=found.encoding, confidence=found.confidence),
+        facts=replace(source.facts, encoding=found.encoding, ascii_only=ascii_only, confidence=found.confidence),
         issues=pl.concat([source.issues, issue_frame(_ambiguity(found))]),
         aside=source.aside,
     )
@@ -121,4 +122,4 @@ def _ambiguity(found: Found) -> list[Issue]:
     return [Issue(None, None, None, "encoding-ambiguous", message)]
 
 
-decode = step("decode", version=2, reads=("encoding",))(decode_text)
+decode = step("decode", version=3, reads=("encoding",))(decode_text)

@@ -38,6 +38,7 @@ class SourceFacts:
     """What the intake saw of a file, kept with the run: the brakes compare it with the last applied one.
 
     `delimiter`, `enclosure` (empty for none) and `line_end` are those found, so that failed rows are written alike.
+    `ascii_only`: no byte tells which of the encodings that hold ASCII it is.
     `rows_swallowed`: a cell holds lines like rows, so that people may be in the file without a row of their own.
     `etag` and `last_modified` are what the server said of this version: the next conditional request sends them.
     Units: `size_bytes` of the file as it came, after unpacking; `digest` is its SHA-256.
@@ -47,6 +48,7 @@ class SourceFacts:
     digest: str = ""
     size_bytes: int = 0
     encoding: str = ""
+    ascii_only: bool = False
     confidence: float = 1.0
     header: tuple[str, ...] = ()
     rows: int = 0

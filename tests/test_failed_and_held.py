@@ -52,6 +52,25 @@ def test_a_mended_file_does_not_become_the_last_applied_one(here: World) -> None
     assert here.imports(people(*(f"u{n},U" for n in range(5)), "x,X")).plan.held is None
 
 
+def test_a_mended_file_may_have_another_encoding_and_no_last_line_end(here: World) -> None:
+    profile = here.profile(encoding="auto")
+    here.imports(people("jm,Jürgen Müßig", "x,Größe").encode("cp1252"), profile)
+
+    mended = here.imports(people("y,Böll,9,c,m", header="username,displayname,row,code,message").rstrip(), profile)
+
+    assert (mended.plan.held, counts(mended)) == (None, {"create": 1})
+
+
+def test_a_file_of_ascii_has_every_encoding(here: World) -> None:
+    profile = here.profile(encoding="auto")
+    here.imports(people("jm,Jürgen Müßig", "x,Größe").encode("cp1252"), profile)
+
+    assert here.imports(people("jm,Juergen", "x,Groesse"), profile).plan.held is None
+    assert here.imports(people("jm,Jürgen Müßig", "x,Größe").encode("cp1252"), profile).plan.held is None
+    held = here.imports(people("jm,Jürgen Müßig", "x,Größe"), profile).plan.held
+    assert held is not None and "at the last applied import it was windows-1252" in held
+
+
 @pytest.mark.parametrize(
     ("second", "sentence"),
     [

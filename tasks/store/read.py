@@ -1,6 +1,7 @@
 """Reads the phone system: the snapshot that reconcile compares with, in a handful of set-based selects."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -52,13 +53,16 @@ def read_snapshot(connection: Connection, profile: str) -> Snapshot:
 
 
 def last_applied_facts(connection: Connection, profile: str) -> SourceFacts | None:
-    """The facts of the file that this profile applied last; a mended file of failed rows does not count."""
+    """The facts of the file that this profile applied last; a mended file of failed rows does not count.
+
+    Where that one was ASCII only, the encoding is that of the last one that was not, if there was one.
+    """
     found = _import_runs(connection, profile, ("applied", "nothing"))
-    for text in found["source"].to_list():
-        facts = facts_from_json(text)
-        if not facts.mended:
-            return facts
-    return None
+    earlier = (facts for facts in map(facts_from_json, found["source"]) if not facts.mended)
+    last = next(earlier, None)
+    if last is None or not last.ascii_only:
+        return last
+    return replace(last, encoding=next((facts.encoding for facts in earlier if not facts.ascii_only), last.encoding))
 
 
 def undone_digests(connection: Connection, profile: str) -> tuple[str, ...]:
