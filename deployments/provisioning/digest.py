@@ -62,7 +62,8 @@ def _parameters(header: str) -> dict[str, str]:
     scheme, _, rest = header.partition(" ")
     if scheme.lower() != "digest":
         return {}
-    return parse_keqv_list([part for part in parse_http_list(rest) if "=" in part])
+    # A part without a value is no parameter, and the library's parser fails on it.
+    return parse_keqv_list([part for part in parse_http_list(rest) if part.partition("=")[2]])
 
 
 def _signed(key: bytes, mac: str, moment: str) -> str:
