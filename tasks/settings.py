@@ -1,15 +1,23 @@
 """Where Rollcall keeps its state and what it may reach: environment variables, read once at the edge."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.errors import WrongUseError
 
 _PREFIX: Final = "ROLLCALL_"
+_REGISTRAR: Final = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])?(:[0-9]{1,5})?")
+
+
+def _registrar(value: str) -> str:
+    if not _REGISTRAR.fullmatch(value):
+        raise ValueError("expected host or host:port, an IPv6 address in brackets as in [2001:db8::5]:5060")
+    return value
 
 
 class Settings(BaseSettings):
@@ -66,9 +74,7 @@ class Settings(BaseSettings):
         default=2, description="a profile that imported nothing for so long is told of"
     )
 
-    sip_registrar: str = Field(
-        default="", pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])?(:[0-9]{1,5})?$", description="host[:port] for phones"
-    )
+    sip_registrar: Annotated[str, AfterValidator(_registrar)] = Field(default="", description="host[:port] for phones")
     sip_transport: Literal["udp", "tcp", "tls"] = Field(default="udp", description="how phones reach the registrar")
     phone_language: Literal["en", "de", "fr", "es", "it", "nl"] = Field(
         default="en", description="of the phones' menus"
@@ -89,7 +95,7 @@ class Settings(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             found = [
-                f"{_PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}."
+                f"{_PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg'].removeprefix('Value error, ')}."
                 for detail in error.errors(include_url=False, include_context=False, include_input=False)
             ]
             raise WrongUseError("setting-invalid", "\n".join([*found, "Mend the environment."])) from None

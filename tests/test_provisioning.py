@@ -31,6 +31,7 @@ from deployments.provisioning.serve import serve
 from deployments.provisioning.vendors import asked_for
 from flows.request import now
 from tasks.errors import WrongUseError
+from tasks.settings import Settings
 from tasks.store.seen import SEEN_PHONES_KEPT, Sighting, list_seen, note_seen
 from tests.servers import free_port, needed, running_kamailio
 from tests.test_registrar import accounts, defines
@@ -243,6 +244,21 @@ def test_provisioning_is_off_until_everything_is_said(world: World, changes: dic
         serve(world.settings.model_copy(update=changes), "127.0.0.1", 0)
 
     assert refused.value.code == code
+
+
+def test_everything_that_is_not_said_is_told_at_once(world: World, tmp_path: Path) -> None:
+    nothing = Settings(home=tmp_path, provisioning_certificate=tmp_path / "no.pem")
+    with pytest.raises(WrongUseError) as refused:
+        serve(nothing, "127.0.0.1", 0)
+
+    told = refused.value.message.splitlines()
+    assert [line.partition(".")[0].partition(":")[0] for line in told] == [
+        "Provisioning is off",
+        "Phones need to know where to register",
+        "ROLLCALL_PROVISIONING_CERTIFICATE",
+    ]
+    with pytest.raises(WrongUseError, match=r"an IPv6 address in brackets as in \[2001:db8::5\]:5060"):
+        Settings(sip_registrar="2001:db8::5")
 
 
 def test_the_command_serves_over_tls(world: World, tmp_path: Path) -> None:

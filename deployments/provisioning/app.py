@@ -20,7 +20,7 @@ from deployments.provisioning.digest import Login, challenge, is_authentic, is_f
 from deployments.provisioning.rate import RateLimit
 from deployments.provisioning.vendors import asked_for as phone_asked_for
 from deployments.provisioning.vendors import format_of
-from tasks.errors import StoreBusyError, WrongUseError
+from tasks.errors import StoreBusyError
 from tasks.settings import Settings
 from tasks.store.provision import Account, KnownPhone, find_phone
 from tasks.store.seen import Sighting, note_seen
@@ -35,9 +35,8 @@ log = logging.getLogger("rollcall.provisioning")
 def provisioning_app(settings: Settings, store: Store, clock: Callable[[], str]) -> FastAPI:
     """The application with its one route.
 
-    Raises: WrongUseError when provisioning is off, or what it needs to know is not set.
+    `settings` are those that `deployments.provisioning.ready` has looked at.
     """
-    _refuse_half_settings(settings)
     desk = _Desk(settings, store, clock)
     app = FastAPI(title="Rollcall provisioning", openapi_url=None, docs_url=None, redoc_url=None)
 
@@ -54,15 +53,6 @@ def provisioning_app(settings: Settings, store: Store, clock: Callable[[], str])
     app.add_api_route("/provisioning/{file}", without_token, methods=["GET"])
     app.add_api_route("/provisioning/{token}/{file}", with_token, methods=["GET"])
     return app
-
-
-def _refuse_half_settings(settings: Settings) -> None:
-    if not settings.provisioning:
-        raise WrongUseError("provisioning-off", "Provisioning is off. Set ROLLCALL_PROVISIONING=true to switch it on.")
-    if not settings.sip_registrar:
-        raise WrongUseError(
-            "sip-registrar-missing", "Phones need to know where to register: set ROLLCALL_SIP_REGISTRAR to host:port."
-        )
 
 
 @dataclass(frozen=True)
