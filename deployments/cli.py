@@ -134,7 +134,7 @@ def export(profile: str | None, form: str, with_secrets: bool) -> None:
 @click.argument("login")
 @told
 def reveal(login: str) -> None:
-    """Show a person's pin and initial password, on a terminal only; it stands in the history."""
+    """Show a person's pin, initial password and softphone account, on a terminal only; it stands in the history."""
     from deployments.export import reveal_login
 
     reveal_login(login, Settings())

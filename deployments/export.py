@@ -19,6 +19,7 @@ from tasks.profile import Profile
 from tasks.profile_file import find_profile, load_profile
 from tasks.settings import Settings
 from tasks.store.connection import Connection
+from tasks.store.provision import find_softphone
 from tasks.store.read import read_snapshot
 from tasks.store.runs import write_audited_run
 from tasks.store.store import Store, open_store
@@ -79,7 +80,7 @@ def _prove(text: str, profile: Profile, settings: Settings) -> None:
 
 
 def reveal_login(login: str, settings: Settings) -> None:
-    """Shows a person's pin and initial password, on a terminal only, and says so in the history.
+    """Shows a person's pin, initial password and softphone account, on a terminal only; it stands in the history.
 
     Raises: WrongUseError when there is no such user, or nobody is looking.
     """
@@ -91,9 +92,20 @@ def reveal_login(login: str, settings: Settings) -> None:
         _open_secrets(connection, store, rows)
         if "password" not in rows[0]:
             raise WrongUseError("login-unknown", f"There is no user {login}. `rollcall users` lists who there is.")
+        softphone = find_softphone(connection, login, store.keyring)
         write_audited_run(connection, new_audited_run("reveal"), now(), login)
         connection.commit()
     talk().print(f"{login}: pin {rows[0]['pin'] or 'none'}, initial password {rows[0]['password'] or 'none'}")
+    if softphone is not None:
+        talk().print("softphone, to be typed in:")
+        for what, value in {
+            "SIP user": softphone.sip_user,
+            "secret": softphone.sip_secret,
+            "realm": settings.sip_realm,
+            "registrar": settings.sip_registrar or "see ROLLCALL_SIP_REGISTRAR",
+            "transport": settings.sip_transport,
+        }.items():
+            talk().print(f"  {what:10}{value}")
 
 
 def _open_secrets(connection: Connection, store: Store, rows: list[dict[str, Any]]) -> None:

@@ -288,15 +288,17 @@ def test_the_command_serves_over_tls(world: World, tmp_path: Path) -> None:
     assert f"{OTHER} got the settings of user3" in logged and TOKEN not in logged
 
 
-def test_a_softphone_with_the_provisioned_settings_registers_and_rings_by_its_extension(
+def test_a_softphone_with_the_account_that_reveal_shows_registers_and_rings_by_its_extension(
     world: World, tmp_path: Path
 ) -> None:
     (baresip,) = needed("baresip", package="baresip-core")
+    variables = {**world.profile().variables, "createSoftphone": "return true;"}
+    one = people("soft,Soft,320", header="username,displayname,phone")
+    world.imports(one, world.profile(mode="upsert", variables=variables))
+    assert world.phones()["softphone soft"]["mac"] is None
     with running_kamailio(tmp_path, *defines(world)) as registrar:
-        world.reopened(sip_registrar=f"127.0.0.1:{registrar.port}")
-        with served(world) as url:
-            given = get(f"{url}/{TOKEN}/{OTHER}").json()
-        folder = baresip_folder(tmp_path / "baresip", given)
+        typed = revealed(world, "soft", f"127.0.0.1:{registrar.port}")
+        folder = baresip_folder(tmp_path / "baresip", typed)
         with (tmp_path / "baresip.log").open("w+") as log:
             phone = subprocess.Popen([baresip, "-f", folder, "-t", "20"], stdout=log, stderr=log)
             try:
@@ -304,7 +306,7 @@ def test_a_softphone_with_the_provisioned_settings_registers_and_rings_by_its_ex
                 answer = ""
                 while time.monotonic() < until and answer != "200 OK":
                     time.sleep(0.3)
-                    answer = registrar.rings(*accounts(world)[SNOM], "303", tmp_path)
+                    answer = registrar.rings(*accounts(world)[SNOM], "320", tmp_path)
             finally:
                 phone.terminate()
                 phone.wait(10)
@@ -313,16 +315,37 @@ def test_a_softphone_with_the_provisioned_settings_registers_and_rings_by_its_ex
 
     assert answer == "200 OK", talk
     assert "200 OK" in talk
+    assert [(run["kind"], run["actor"] != "") for run in world.runs()[:1]] == [("reveal", True)]
+
+
+def revealed(world: World, login: str, registrar: str) -> dict[str, str]:
+    """What `rollcall reveal` shows on a terminal."""
+    environment = {
+        **os.environ,
+        "ROLLCALL_HOME": str(world.home),
+        "ROLLCALL_KEY": "11" * 32,
+        "ROLLCALL_SIP_REGISTRAR": registrar,
+        "TERM": "dumb",
+    }
+    ours, theirs = os.openpty()
+    try:
+        command = [sys.executable, "-c", "from deployments.cli import main; main()", "reveal", login]
+        subprocess.run(command, env=environment, stdout=theirs, stderr=theirs, check=True)
+        lines = os.read(ours, 10_000).decode().splitlines()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return {line[2:12].strip(): line[12:].strip() for line in lines if line.startswith("  ")}
 
 
 def baresip_folder(folder: Path, given: dict[str, str]) -> Path:
-    """The configuration that a person would type in from what provisioning delivers."""
+    """The configuration that a person would type in."""
     folder.mkdir()
     modules = next(Path("/usr/lib").glob("**/baresip/modules"))
     lines = [f"module_path {modules}", "sip_listen 127.0.0.1:0", "module g711.so", "module_app account.so"]
     (folder / "config").write_text("\n".join([*lines, ""]))
-    uri = f"sip:{given['sip_user']}@{given['registrar']}:{given['port']};transport={given['transport']}"
-    (folder / "accounts").write_text(f"<{uri}>;auth_pass={given['sip_secret']};regint=60\n")
+    uri = f"sip:{given['SIP user']}@{given['registrar']};transport={given['transport']}"
+    (folder / "accounts").write_text(f"<{uri}>;auth_pass={given['secret']};regint=60\n")
     (folder / "contacts").write_text("")
     return folder
 
