@@ -139,10 +139,12 @@ def _faults(
     faults: list[tuple[pl.DataFrame, str, str, str | pl.Expr]] = []
     if module == "ipphone":
         mac, ip = column("071ipp_mac"), column("071ipp_ip")
-        bad_mac = ~pl.col("mac").str.contains(r"^[0-9a-f]{12}$") | pl.col("mac").is_in(["0" * 12, "f" * 12])
+        unreadable = ~pl.col("mac").str.contains(r"^[0-9a-f]{12}$")
+        # IEEE 802: the lowest bit of the first byte says that many listen there, as at the broadcast address.
+        of_no_phone = ~unreadable & ((pl.col("mac") == "0" * 12) | pl.col("mac").str.contains(r"^.[13579bdf]"))
         faults += [
             (
-                devices.filter(bad_mac),
+                devices.filter(unreadable),
                 mac,
                 "mac-invalid",
                 pl.format(
@@ -152,12 +154,18 @@ def _faults(
                 ),
             ),
             (
+                devices.filter(of_no_phone),
+                mac,
+                "mac-invalid",
+                f"{mac}: no phone has this address (all zeros, broadcast or multicast); the phone stays as it is",
+            ),
+            (
                 devices.filter(pl.col("ip") == "?"),
                 ip,
                 "ip-invalid",
                 f"{ip}: expected an IPv4 or IPv6 address; the phone stays as it is",
             ),
-            _mac_twice(devices.filter(~bad_mac), mac),
+            _mac_twice(devices.filter(~unreadable & ~of_no_phone), mac),
         ]
     if module == "external":
         number = column("number")

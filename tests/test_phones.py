@@ -86,6 +86,7 @@ def test_the_phone_of_a_removed_user_stays_unassigned(world: World) -> None:
         ("00:04:13,", "phonemac", "mac-invalid"),
         (f"{MAC},300.1.1.1", "phoneip", "ip-invalid"),
         ("ffffffffffff,", "phonemac", "mac-invalid"),
+        ("01005e000001,", "phonemac", "mac-invalid"),
     ],
 )
 def test_a_bad_mac_or_ip_is_an_error_of_the_phone_and_the_user_gets_in(
@@ -98,6 +99,17 @@ def test_a_bad_mac_or_ip_is_an_error_of_the_phone_and_the_user_gets_in(
     assert codes(report) == [(2, column, code)] and not report.plan.clean
     assert world.users()["a"]["display_name"] == "New"
     assert world.phones()["000413aaaaaa"]["login"] == "a"
+
+
+def test_an_address_of_no_phone_is_told_as_such(world: World) -> None:
+    report = world.imports(people("a,A,00:04:13,", "b,B,ff:ff:ff:ff:ff:ff,", "c,C,000000000000,", header=HEADER))
+
+    said = [issue["message"] for issue in report.document()["issues"]]
+    assert said[0].startswith("phonemac: found 6 letters and digits, expected 12")
+    assert (
+        said[1:]
+        == ["phonemac: no phone has this address (all zeros, broadcast or multicast); the phone stays as it is"] * 2
+    )
 
 
 def test_a_mac_twice_in_a_file_names_both_rows_and_moves_nothing(world: World) -> None:
@@ -300,6 +312,8 @@ def test_a_rotated_phone_has_another_secret_the_same_user_name_and_a_place_in_th
     assert (last["run_id"], last["action"], last["phones"][0]["mac"]) == ("rotated", "rotate", MAC)
     assert world.run("rotated")["kind"] == "rotate"
     assert after["secret"] not in str((world.run("rotated"), world.story("a")))
+    with pytest.raises(WrongUseError, match="of the kind rotate, which changed no record"):
+        world.undo("rotated")
 
 
 def test_a_softphone_is_rotated_by_its_login_and_an_unknown_phone_is_told(world: World) -> None:
