@@ -65,7 +65,13 @@ def _target(job: UndoJob, connection: Connection) -> dict[str, Any]:
     run = find_run(connection, job.target)
     if run is None:
         raise WrongUseError("run-unknown", f"There is no run {job.target}. `rollcall runs` lists them.")
-    if run["status"] != "applied" or run["kind"] not in {"import", "undo"}:
+    if run["kind"] not in {"import", "undo"}:
+        raise WrongUseError(
+            "nothing-to-undo",
+            f"Run {job.target} is of the kind {run['kind']}, which changed no record: only an import or an undo can be "
+            "taken back. `rollcall runs` lists them.",
+        )
+    if run["status"] != "applied":
         raise WrongUseError(
             "nothing-to-undo",
             f"Run {job.target} is {run['status']}: it wrote nothing that can be taken back. "
