@@ -234,4 +234,4 @@ def _issues(altered: pl.DataFrame, taken: pl.DataFrame, records: Records) -> lis
     ]
 
 
-assign_phones = step("assign-phones", version=2, reads=("brakes", "prefilter"))(assign_phones_to_users)
+assign_phones = step("assign-phones", version=3, reads=("brakes", "prefilter"))(assign_phones_to_users)

@@ -99,19 +99,19 @@ FOLLOW_ME: Final = {
 }
 FOLLOW_ME_DEFAULTS: Final = {name: 999 if "timeout" in name else 0 for name in FOLLOW_ME.values()}
 
-VENDORS: Final = {
-    "000413": "Snom",
-    "001565": "Yealink",
-    "805ec0": "Yealink",
-    "805e0c": "Yealink",
-    "249ad8": "Yealink",
-    "000b82": "Grandstream",
-    "c074ad": "Grandstream",
-    "00085d": "Mitel",
-    "08000f": "Mitel",
-    "000952": "Auerswald",
-    "7c2f80": "Gigaset",
-    "589ec6": "Gigaset",
+_PREFIXES: Final = {
+    "Snom": "000413 1c7126",
+    "Yealink": "001565 249ad8 3497d7 44dbd2 644f56 805e0c 805ec0 b061a9 c4fc22 ec1da9 f01653",
+    "Grandstream": "000b82 144cff c074ad ec74d7",
+    "Mitel": "00085d 0010bc 08000f 1400e9",
+    "Auerswald": "000952",
+    "Gigaset": "002104 14b370 589ec6 7c2f80",
 }
-"""Source: phone-system.md section 5, vendor prefixes."""
+VENDORS: Final = {prefix: vendor for vendor, prefixes in _PREFIXES.items() for prefix in prefixes.split()}
+"""The prefixes of the makers whose phones we name. Any other prefix is accepted, and its phone is named `Phone`.
+
+Source: phone-system.md section 5, and all that the IEEE's registry gives to these makers (aiooui 0.1.11, 2026). That
+library keeps the registry well, but is not used at run time: it knows companies, not makers of phones (Mitel has four
+names there), and a new version of it could name the same phone differently.
+"""
 DEVICE_KINDS: Final = ("ip_phone", "softphone", "mobile")
