@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent / "tests")]
 
 from pydantic import SecretStr  # noqa: E402
-from servers import PostgreSQL, running_postgresql  # noqa: E402
+from servers import running_postgresql  # noqa: E402
 from stack import Stack, running_stack, until  # noqa: E402
 
 from tasks.settings import Settings  # noqa: E402
@@ -32,30 +32,38 @@ LONGEST_SECONDS = 600
 
 
 def main() -> None:
-    with running_postgresql() as database:
-        alone = measure(database, workers=1, at_once=1)
-        two = measure(database, workers=2, at_once=2)
-        crowded = measure(database, workers=2, at_once=8)
+    # One installation for all rounds: starting it would take longer than a round's imports.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_postgresql() as database,
+        running_stack(Path(folder), database) as stack,
+    ):
+        alone = measure(stack, "a", workers=1, at_once=1)
+        stack.start_worker()
+        two = measure(stack, "ab", workers=2, at_once=2)
+        crowded = measure(stack, "abc", workers=2, at_once=8)
     print(f"two workers need {two / alone:.2f} x the time of one; eight runs at once {crowded / alone:.2f} x")
 
 
-def measure(database: PostgreSQL, *, workers: int, at_once: int) -> float:
-    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder), database) as stack:
-        names = [f"p{number:02}" for number in range(PROFILES)]
-        for name in names:
-            stack.profile(name)
-        stack.rollcall("new", "last")
-        stack.api("PATCH", "/work_pools/rollcall", {"concurrency_limit": at_once})
-        for _ in range(workers - 1):
-            stack.start_worker()
-        until(lambda: stack.online() == workers, 60, "the workers")
-        uploads = uploaded(stack, names)
-        seconds, ends = run_all(stack, uploads)
-        print(f"{workers} worker(s), {at_once} run(s) at once: {seconds:.1f} s, {seconds / PROFILES:.2f} s an import")
-        print(f"  runs ended: {dict(ends)}", flush=True)
-        assert ends == {"Applied": PROFILES}, ends
-        print(f"  {checked(stack)}", flush=True)
-        return seconds
+def measure(stack: Stack, rounds: str, *, workers: int, at_once: int) -> float:
+    """The time of a round; `rounds` are the letters of all so far, each of which has profiles and people of its own."""
+    until(lambda: stack.online() == workers, 60, "the workers")
+    names = profiles_of(rounds[-1])
+    for name in names:
+        stack.profile(name)
+    stack.rollcall("new", f"{rounds[-1]}-renews-the-forms")
+    stack.api("PATCH", "/work_pools/rollcall", {"concurrency_limit": at_once})
+    uploads = uploaded(stack, names)
+    seconds, ends = run_all(stack, uploads)
+    print(f"{workers} worker(s), {at_once} run(s) at once: {seconds:.1f} s, {seconds / PROFILES:.2f} s an import")
+    print(f"  runs ended: {dict(ends)}", flush=True)
+    assert ends == {"Applied": PROFILES}, ends
+    print(f"  {checked(stack, [name for letter in rounds for name in profiles_of(letter)])}", flush=True)
+    return seconds
+
+
+def profiles_of(letter: str) -> list[str]:
+    return [f"{letter}{number:02}" for number in range(PROFILES)]
 
 
 def uploaded(stack: Stack, names: list[str]) -> dict[str, str]:
@@ -83,10 +91,10 @@ def run_all(stack: Stack, uploads: dict[str, str]) -> tuple[float, Counter[str]]
     return time.monotonic() - started, ends
 
 
-def checked(stack: Stack) -> str:
+def checked(stack: Stack, profiles: list[str]) -> str:
     """Who is there: everybody of every profile, each with a number that nobody else has."""
     users = json.loads(stack.rollcall("users", "--json").stdout)
-    wanted = {(f"p{number:02}-{person}", f"p{number:02}") for number in range(PROFILES) for person in range(PEOPLE)}
+    wanted = {(f"{profile}-{person}", profile) for profile in profiles for person in range(PEOPLE)}
     assert {(user["login"], user["profile"]) for user in users} == wanted
     numbers = {user["extension"] for user in users}
     # The pool leaves the emergency numbers out.

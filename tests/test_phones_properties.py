@@ -24,7 +24,7 @@ PEOPLE = st.fixed_dictionaries(
 STEPS = st.lists(st.one_of(PEOPLE, st.just("undo")), min_size=2, max_size=6)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_each_phone_has_one_owner_and_each_person_one_softphone(
     steps: list[str | dict[str, tuple[str, str]]],
