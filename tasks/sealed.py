@@ -217,7 +217,10 @@ def _class(qualified: str) -> Any:
     module, _, name = qualified.partition(":")
     if module.partition(".")[0] != "tasks":
         raise ValueError(f"{module} is not part of Rollcall")
-    kind = getattr(importlib.import_module(module), name, None)
+    try:
+        kind = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        raise ValueError(f"there is no module {module} any more") from None
     if not isinstance(kind, type):
         raise ValueError(f"{qualified} is not a class")
     if not (is_dataclass(kind) or issubclass(kind, (BaseModel, RollcallError))):

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import polars as pl
@@ -13,9 +13,12 @@ import pytest
 from conftest import PrefectServer
 from flow_runs import FlowRun, run
 
+from tasks.key_file import open_keyring
 from tasks.output import Output, Source, SourceFacts, Table, Text
 from tasks.profile import Profile
 from tasks.progress import progress
+from tasks.sealed import open_result, seal_result
+from tasks.settings import Settings
 from tasks.step import step
 
 PROFILE = Profile(title="Users", structure='{"identity": [{"003use_name": "{{{username}}}"}]}')
@@ -167,6 +170,15 @@ def break_the_metadata(home: Path) -> None:
     stored(home, "parse", "keys").write_bytes(b"{")
 
 
+def move_the_class(home: Path) -> None:
+    path, ring = stored(home, "parse"), open_keyring(Settings(), may_create=False)
+    table = open_result(path.read_bytes(), ring)
+    moved = type("Moved", (Table,), {"__module__": "tasks.of_yesterday"})
+    path.write_bytes(
+        seal_result(moved(**{field.name: getattr(table, field.name) for field in fields(table)}), path.name, ring)
+    )
+
+
 @pytest.mark.parametrize(
     "harm",
     [
@@ -178,6 +190,7 @@ def break_the_metadata(home: Path) -> None:
         swap_the_metadata,
         name_another_serializer,
         break_the_metadata,
+        move_the_class,
     ],
     ids=lambda harm: harm.__name__,
 )
