@@ -55,12 +55,13 @@ def profiles(as_json: bool) -> None:
 
 @rollcall.command()
 @click.argument("profile")
+@click.option("--strict", is_flag=True, help="Take warnings for errors: a key that is not imported, for example.")
 @told
-def check(profile: str) -> None:
+def check(profile: str, strict: bool) -> None:
     """Prove a profile valid: errors with file, line and column, all at once."""
     from deployments.profiles import check_profile
 
-    check_profile(profile, Settings())
+    check_profile(profile, Settings(), strict=strict)
 
 
 @rollcall.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 from deployments.terminal import out, print_json, talk
 from tasks.errors import ProfileError, RollcallError, WrongUseError
 from tasks.mapping import mapping_of
-from tasks.profile_file import find_profile, load_profile, profile_files
+from tasks.profile_file import find_profile, load_profile, profile_files, profile_warnings
 from tasks.settings import Settings
 from tasks.store.connection import sqlite_path
 from tasks.store.store import open_store
@@ -30,13 +30,15 @@ def list_profiles(settings: Settings, *, as_json: bool) -> None:
         console.print(f"No profiles in {settings.profiles}. `rollcall new NAME` writes one.")
 
 
-def check_profile(name: str, settings: Settings) -> None:
-    """Says that a profile is valid, and how its expressions run.
+def check_profile(name: str, settings: Settings, *, strict: bool = False) -> None:
+    """Says that a profile is valid, and how its expressions run; where it is strict, a warning is an error.
 
     Raises: ProfileError with every problem.
     """
     path = find_profile(name, settings)
-    profile = load_profile(path)
+    profile, warnings = load_profile(path), profile_warnings(path)
+    if strict and warnings:
+        raise ProfileError(str(path), warnings)
     mapping = mapping_of(profile)
     console = out()
     console.print(f"{path}: valid")
@@ -47,7 +49,7 @@ def check_profile(name: str, settings: Settings) -> None:
         console.print(f"  {key} runs by row: {expression.why_rows}")
     if mapping.structure.mode == "rows":
         console.print(f"  the Structure is rendered by row: {mapping.structure.why_rows}")
-    for warning in mapping.structure.warnings:
+    for warning in warnings:
         console.print(f"  warning: {warning}")
 
 

@@ -4,9 +4,9 @@ The model is pure data and frozen. `tasks.profile_file` loads it and proves it; 
 """
 
 import hashlib
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tasks.encoding import canonical_name
 from tasks.fetch_options import FetchOptions, checked_url
@@ -73,14 +73,16 @@ class Profile(BaseModel):
         description="sync = create, update and remove what previous imports brought; upsert = create and update",
     )
     type: Literal["upload", "url"] = "upload"
-    url: str | None = Field(default=None, description="for type url; credentials by name, never in clear")
+    url: str | None = Field(
+        default=None, validate_default=True, description="for type url; credentials by name, never in clear"
+    )
     fetch: FetchOptions = FetchOptions()
     encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
         default="utf-8", description="any Python codec name, or auto"
     )
     delimiter: Annotated[str, _one_character_or("auto")] = ","
     line_separator: Literal["windows", "unix", "mac", "auto"] = "auto"
-    enclosure: Annotated[str, _one_character_or("none", "auto")] = '"'
+    enclosure: Annotated[str, _one_character_or("none", "auto"), Field(validate_default=True)] = '"'
     escape: Annotated[str, Field(pattern=r"^(none|\\)$")] = "none"
     prefilter: str = "return true;\n"
     variables: dict[str, str] = Field(default_factory=dict)
@@ -117,23 +119,32 @@ class Profile(BaseModel):
         description="what Prefect's UI shows of each step: first rows of harmless columns, or only counts",
     )
 
-    @model_validator(mode="after")
-    def _url_belongs_to_type_url(self) -> Self:
-        if self.type == "url" and not self.url:
+    # Checks of one setting beside another are the later one's, so that all problems are told, each with its place.
+    @field_validator("url")
+    @classmethod
+    def _url_belongs_to_type_url(cls, url: str | None, info: ValidationInfo) -> str | None:
+        kind = info.data.get("type")
+        if kind == "url" and not url:
             raise ValueError("type is url, but there is no url: add `url: https://…`, or use type: upload")
-        if self.type == "upload" and self.url:
+        if kind == "upload" and url:
             raise ValueError("there is a url, but type is upload: use type: url, or remove the url")
-        if self.url:
-            checked_url(self.url)
-        return self
+        if url:
+            checked_url(url)
+        return url
 
-    @model_validator(mode="after")
-    def _dialect_is_possible(self) -> Self:
-        if self.delimiter != "auto" and self.delimiter == self.enclosure:
-            raise ValueError(f"delimiter and enclosure are both {self.delimiter!r}: change one")
-        if self.escape != "none" and self.escape in {self.delimiter, self.enclosure}:
+    @field_validator("enclosure")
+    @classmethod
+    def _enclosure_is_not_the_delimiter(cls, enclosure: str, info: ValidationInfo) -> str:
+        if enclosure != "auto" and enclosure == info.data.get("delimiter"):
+            raise ValueError(f"delimiter and enclosure are both {enclosure!r}: change one")
+        return enclosure
+
+    @field_validator("escape")
+    @classmethod
+    def _escape_is_neither(cls, escape: str, info: ValidationInfo) -> str:
+        if escape != "none" and escape in {info.data.get("delimiter"), info.data.get("enclosure")}:
             raise ValueError("the escape is the delimiter or the enclosure as well: change one")
-        return self
+        return escape
 
     def part(self, fields: tuple[str, ...]) -> dict[str, Any]:
         """The named settings as plain data: what a step reads, and so what its cache key covers."""

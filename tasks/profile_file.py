@@ -4,11 +4,10 @@ import functools
 import re
 from collections.abc import Iterator
 from collections.abc import Mapping as Map
-from dataclasses import replace
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -17,6 +16,7 @@ from tasks.errors import Problem, ProfileError, WrongUseError
 from tasks.expression.compiled import compile_expression
 from tasks.expression.errors import ExpressionError
 from tasks.profile import Brakes, Profile
+from tasks.profile_document import moved, place_of, plain, read_document, yaml_of_profiles
 from tasks.rendering.structure import StructureError, compile_structure
 from tasks.settings import Settings
 
@@ -76,20 +76,29 @@ def read_profile_text(path: Path) -> str:
 @functools.lru_cache(maxsize=64)
 def parse_profile(text: str, name: str, file: str) -> Profile:
     """As `load_profile`, from text; one and the same text is proved once in a process."""
-    document = _read_yaml(text, file)
+    document = read_document(text, file)
+    profile: Profile | None = None
+    problems = list(_language_problems(document))
     if "name" in document:
-        raise ProfileError(
-            file,
-            [Problem("`name` is not a setting: the file's own name is the profile's", *_place(document, ["name"]))],
-        )
+        place = place_of(document, ["name"])
+        problems.append(Problem("`name` is not a setting: the file's own name is the profile's", *place))
     try:
-        profile = Profile.model_validate({**_plain(document), "name": name})
+        profile = Profile.model_validate({**plain(document), "name": name})
     except ValidationError as error:
-        raise ProfileError(file, [_problem(document, detail) for detail in error.errors(include_url=False)]) from None
-    problems = list(_language_problems(profile, document))
-    if problems:
+        problems += [_problem(document, detail) for detail in error.errors(include_url=False)]
+    if profile is None or problems:
         raise ProfileError(file, sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
     return profile
+
+
+def profile_warnings(path: Path) -> list[Problem]:
+    """What a profile that can run will not do as its Structure seems to say, each with line and column.
+
+    Raises: ProfileError for a profile that cannot run.
+    """
+    text = read_profile_text(path)
+    profile = parse_profile(text, path.stem, str(path))
+    return list(moved(compile_structure(profile.structure).findings, read_document(text, str(path)), ("structure",)))
 
 
 def new_profile(name: str, settings: Settings, choices: Map[str, str]) -> Path:
@@ -105,60 +114,20 @@ def new_profile(name: str, settings: Settings, choices: Map[str, str]) -> Path:
     path = settings.profiles / f"{name}.yaml"
     if path.exists():
         raise WrongUseError("profile-exists", f"{path} exists already. Choose another name, or edit that file.")
-    document = _yaml().load(_TEMPLATE.read_text("utf-8"))
+    document = yaml_of_profiles().load(_TEMPLATE.read_text("utf-8"))
     for key, value in choices.items():
         document[key] = value
     buffer = StringIO()
-    _yaml().dump(document, buffer)
+    yaml_of_profiles().dump(document, buffer)
     parse_profile(buffer.getvalue(), name, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(buffer.getvalue(), "utf-8")
     return path
 
 
-def _yaml() -> Any:
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 200
-    return yaml
-
-
-def _read_yaml(text: str, file: str) -> Any:
-    from ruamel.yaml.comments import CommentedMap
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        document = _yaml().load(text)
-    except MarkedYAMLError as error:
-        trouble: Any = error  # the library's errors carry no types
-        mark = trouble.problem_mark or trouble.context_mark
-        place = (int(mark.line) + 1, int(mark.column) + 1) if mark else (None, None)
-        hint = "write snippets as blocks: `name: |` and the snippet indented on the next lines"
-        raise ProfileError(file, [Problem(f"this is not YAML: {trouble.problem}; {hint}", *place)]) from None
-    except (YAMLError, ValueError) as error:
-        raise ProfileError(file, [Problem(f"this is not YAML: {error}")]) from None
-    except RecursionError:
-        raise ProfileError(file, [Problem("this is not YAML of a profile: it is nested too deeply")]) from None
-    if not isinstance(document, CommentedMap):
-        raise ProfileError(
-            file, [Problem("expected settings such as `title: Users from CSV`, found something else", 1)]
-        )
-    return document
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if isinstance(value, list):
-        return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    return str(value) if isinstance(value, str) else value
-
-
 def _problem(document: Any, detail: ErrorDetails) -> Problem:
     location = [part for part in detail["loc"] if not isinstance(part, str) or not part.startswith("function-")]
-    line, column = _place(document, location)
+    line, column = place_of(document, location)
     name = ".".join(str(part) for part in location)
     if detail["type"] == "extra_forbidden":
         known = [*Profile.model_fields, *Brakes.model_fields]
@@ -171,52 +140,29 @@ def _problem(document: Any, detail: ErrorDetails) -> Problem:
     return Problem(f"`{name}`: {message}" if name else message, line, column)
 
 
-def _place(document: Any, location: list[Any]) -> tuple[int | None, int | None]:
-    """The line and column of a key in the file, counted from 1."""
-    here, place = document, (None, None)
-    for part in location:
-        try:
-            line, column = here.lc.key(part) if isinstance(here, dict) else here.lc.item(part)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
-            place = (int(line) + 1, int(column) + 1)  # pyright: ignore[reportUnknownArgumentType]
-            here = here[part]  # pyright: ignore[reportUnknownVariableType]
-        except (KeyError, AttributeError, IndexError, TypeError):
-            break
-    return place
-
-
-def _language_problems(profile: Profile, document: Any) -> Iterator[Problem]:
-    sources = {("prefilter",): profile.prefilter}
-    sources |= {("variables", name): source for name, source in profile.variables.items()}
+def _language_problems(document: Any) -> Iterator[Problem]:
+    """What is wrong with the snippets and the Structure, whatever else is wrong with the profile."""
+    variables: Any = document.get("variables")
+    sources: dict[tuple[str, ...], Any] = {("prefilter",): document.get("prefilter")}
+    if isinstance(variables, dict):
+        named = cast("dict[object, Any]", variables).items()
+        sources |= {("variables", name): source for name, source in named if isinstance(name, str)}
     for path, source in sources.items():
-        try:
-            compile_expression(source, name=path[-1])
-        except ExpressionError as error:
-            yield from _moved(error.problems, document, path)
+        if isinstance(source, str):
+            try:
+                compile_expression(str(source), name=path[-1])
+            except ExpressionError as error:
+                yield from moved(error.problems, document, path)
+    if isinstance(document.get("structure"), str):
+        yield from _structure_problems(document)
+
+
+def _structure_problems(document: Any) -> Iterator[Problem]:
     try:
-        structure = compile_structure(profile.structure)
+        structure = compile_structure(str(document["structure"]))
     except StructureError as error:
-        yield from _moved(error.problems, document, ("structure",))
+        yield from moved(error.problems, document, ("structure",))
     else:
         if not structure.login_reads and "identity" in structure.modules:
-            line, column = _place(document, ["structure"])
+            line, column = place_of(document, ["structure"])
             yield Problem("the Structure gives no login: identity needs `003use_name`", line, column)
-
-
-def _moved(problems: list[Problem], document: Any, path: tuple[str, ...]) -> Iterator[Problem]:
-    """Problems of a snippet, with their lines counted in the file instead of in the snippet."""
-    from ruamel.yaml.scalarstring import LiteralScalarString
-
-    parent = document
-    for part in path[:-1]:
-        parent = parent[part]
-    if path[-1] not in parent:
-        yield from problems
-        return
-    line, column = parent.lc.value(path[-1])
-    is_block = isinstance(parent[path[-1]], LiteralScalarString)
-    for problem in problems:
-        name = ".".join(path)
-        inside = problem.line or 1
-        moved_column = problem.column if is_block else (problem.column or 1) + int(column)
-        at = int(line) + 1 + inside if is_block else int(line) + inside
-        yield replace(problem, message=f"{name}: {problem.message}", line=at, column=moved_column)

@@ -171,7 +171,9 @@ def test_with_json_a_failure_is_an_object(place: Path) -> None:
             ["line 8, column 1", "`mood` is not a setting of a profile; did you mean `mode`?"],
         ),
         ("mode: sync", "mode: sink", ["line 8, column 1", "'sync' or 'upsert'"]),
-        ("type: upload", "type: url", ["there is no url"]),
+        ("type: upload", "type: url", ["line 11, column 1", "there is no url"]),
+        ("mode: sync", "mode: sync\nmode: upsert", ["line 9, column 1: `mode` stands twice; remove one"]),
+        ("mode: sync", "mode:\n\tsync", ["use spaces"]),
         ("return true;", "return tru(;", ["line 23, column 12", "^"]),
         ('return $row["job"];', 'return sytem("job");', ["variables.job", "sytem() is unknown", "^"]),
         ('"003use_name":', '"003use_name"', ["structure", "^"]),
@@ -192,12 +194,31 @@ def test_a_bad_profile_is_exit_2_with_file_line_column_and_caret(
 
 
 def test_all_problems_of_a_profile_come_at_once(place: Path) -> None:
+    profile_with(place, "mode: sync", "mood: sync")
+    profile_with(place, "type: upload", "type: url")
+    profile_with(place, 'delimiter: ","', "delimiter: '\"'")
     profile_with(place, "return true;", "return tru(;")
     profile_with(place, 'return $row["job"];', "return sytem(1);")
+    profile_with(place, '"003use_name":', '"003use_name"')
 
     found = rollcall("check", "staff")
 
-    assert "prefilter" in found.stderr and "variables.job" in found.stderr
+    wanted = ("`mood`", "no url", "both '\"'", "prefilter", "variables.job", "structure")
+    problems = [line for line in found.stderr.splitlines() if "staff.yaml" in line]
+    assert len(problems) == len(wanted) and all(", line " in problem for problem in problems), found.stderr
+    assert [text for text in wanted if text not in found.stderr] == []
+
+
+def test_a_warning_stands_at_its_line_of_the_file_and_is_an_error_where_strict(place: Path) -> None:
+    profile_with(place, '"003use_bez"', '"003use_bezz": "", "003use_bez"')
+    lines = (place / "profiles" / "staff.yaml").read_text("utf-8").splitlines()
+    number = next(number for number, line in enumerate(lines, start=1) if "003use_bezz" in line)
+
+    lenient, strict = rollcall("check", "staff"), rollcall("check", "staff", "--strict")
+
+    assert lenient.returncode == 0 and f"warning: line {number}, column " in lenient.stdout
+    assert "003use_bezz in identity" in lenient.stdout and "Issue(" not in lenient.stdout
+    assert strict.returncode == 2 and f"staff.yaml, line {number}, column " in strict.stderr
 
 
 def test_new_writes_the_template_with_its_comments_and_check_finds_it_valid(place: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
+from tasks.errors import Problem
 from tasks.issue import Issue
 from tasks.modules import BY_NAME
 from tasks.names import Names
@@ -21,7 +22,7 @@ from tasks.output import ROW
 from tasks.rendering.columns import render_columns, why_not_columns
 from tasks.rendering.handlebars import read_template
 from tasks.rendering.login import LOGIN, login_source
-from tasks.rendering.place import StructureError, line_and_column, refuse
+from tasks.rendering.place import StructureError, line_and_column, problem_at, refuse
 from tasks.rendering.places import Place, Records, field_reads, fields_of_text, find_places, printed_reads, value_reads
 from tasks.rendering.rendered import FAILED_SCHEMA, Rendered, Schemas, schema_of
 from tasks.rendering.template import Reads, Template
@@ -53,6 +54,7 @@ def compile_structure(text: str) -> "Structure":
         printed = reads
     why = why_not_columns(template, reading, records.places)
     curly = [] if reading.typographic is None else [(reading.typographic, "typographic-quotes", _CURLY)]
+    findings = [*curly, *records.findings]
     structure = Structure(
         text=text,
         modules=modules,
@@ -61,9 +63,8 @@ def compile_structure(text: str) -> "Structure":
         printed_reads=printed,
         mode="rows" if why else "columns",
         why_rows=_at(text, *why) if why else "",
-        warnings=tuple(
-            Issue(None, None, None, code, _at(text, at, said)) for at, code, said in [*curly, *records.findings]
-        ),
+        warnings=tuple(Issue(None, None, None, code, _at(text, at, said)) for at, code, said in findings),
+        findings=tuple(problem_at(text, at, said) for at, _, said in findings),
         template=template,
         places=tuple(records.places),
         login_text=login_source(template, reading.shape) if reading.shape else None,
@@ -78,7 +79,8 @@ class Structure:
     """A compiled Structure.
 
     `field_reads` tells by "module.field" which names its value and the blocks around it read, `printed_reads` those of
-    its value alone. `mode` is the way it runs, `why_rows` the reason for the slow one.
+    its value alone. `findings` are the `warnings` with an excerpt each. `mode` is the way it runs, `why_rows` the
+    reason for the slow one.
     """
 
     text: str
@@ -89,6 +91,7 @@ class Structure:
     mode: Literal["columns", "rows"]
     why_rows: str
     warnings: tuple[Issue, ...]
+    findings: tuple[Problem, ...]
     template: Template
     places: tuple[Place, ...]
     login_text: str | None
