@@ -15,7 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 from tasks.keyring import Keyring
-from tasks.plan import Plan
+from tasks.plan import Plan, json_text
 
 _OF_PEOPLE: Final = (
     *("action", "login", "user_id", "fields"),
@@ -57,7 +57,9 @@ def _digest(frame: pl.DataFrame, columns: Sequence[str], by: str = "login") -> s
         return ""
     total = _Hash()
     ordered = frame.select(present).sort(by, nulls_last=True, maintain_order=True)
-    # No value holds a control character: logins are cleaned, fields are JSON, the rest are words and hex digits.
+    # As JSON no text holds a control character, so that none can pass for the end of a value; `fields` is JSON already.
+    texts = [name for name in present if ordered.schema[name] == pl.String and name != "fields"]
+    ordered = ordered.with_columns(json_text(ordered, name).alias(name) for name in texts)
     with io.BufferedWriter(total) as rows:
         ordered.write_csv(rows, separator="\x1e", line_terminator="\x1d", null_value="\x00", quote_style="never")
     return total.hexdigest()

@@ -142,7 +142,7 @@ def _removed_entries(rows: pl.DataFrame) -> dict[str, pl.Expr]:
 
 
 def _as_json(rows: pl.DataFrame, field: str, column: str) -> pl.Expr:
-    return json_list(column) if field == "roles" else json_text(rows, column)
+    return json_list(rows, column) if field == "roles" else json_text(rows, column)
 
 
 def existing_fields_json(frame: pl.DataFrame) -> pl.Series:

@@ -79,6 +79,7 @@ CATALOGUE: Final[dict[str, Rule]] = {
         ("extension-twice", "Two rows want one extension", "Give each person an extension of their own."),
         ("extension-taken", "The extension belongs to somebody else", "Use another extension, or free this one."),
         ("email-invalid", "The e-mail address is none", "Mend the address, or leave it empty."),
+        ("role-invalid", "The name of a role holds a control character", "Write the name on one line."),
         ("auth-method-unknown", "The authentication method is unknown", "Use mobydick or EXTERN."),
         ("mac-invalid", "The MAC address is none", "Use 12 hexadecimal digits, with any separators."),
         ("mac-twice", "Two rows want one phone", "Give each person a phone of their own."),

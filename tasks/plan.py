@@ -198,16 +198,15 @@ def json_text(frame: pl.DataFrame, name: str) -> pl.Expr:
     return pl.when(column.is_null()).then(pl.lit("null")).otherwise(quoted) if has_nulls else quoted
 
 
-def json_list(name: str) -> pl.Expr:
-    """A `;`-joined column as a JSON list of strings; roles hold neither quotes nor semicolons within."""
-    text = pl.col(name).str.replace_all("\\", "\\\\", literal=True).str.replace_all('"', '\\"', literal=True)
-    joined = pl.concat_str(pl.lit('["'), text.str.replace_all(";", '","', literal=True), pl.lit('"]'))
+def json_list(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """A `;`-joined column as a JSON list of strings; null stays JSON's null."""
+    items = json_text(frame, name).str.replace_all(";", '","', literal=True)
     return (
         pl.when(pl.col(name).is_null())
         .then(pl.lit("null"))
         .when(pl.col(name) == "")
         .then(pl.lit("[]"))
-        .otherwise(joined)
+        .otherwise(pl.concat_str(pl.lit("["), items, pl.lit("]")))
     )
 
 

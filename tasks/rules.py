@@ -26,6 +26,7 @@ def broken_rules(candidates: pl.DataFrame, profile: Profile, columns: dict[str, 
         *_login_issues(candidates, profile, columns),
         *_twice(candidates, columns),
         *_password_issues(candidates, profile.password_policy, columns),
+        *_role_issues(candidates, columns),
         *(
             issues_of_field(candidates, name, field, columns.get(f"{field.module}.{field.key}", field.key))[1]
             for name, field in judged_fields(candidates)
@@ -47,6 +48,12 @@ def _password_issues(candidates: pl.DataFrame, policy: PasswordPolicy, columns: 
         ),
         issues_of_rows(given.filter(classes < policy.classes), column, "password-too-simple", too_simple),
     ]
+
+
+def _role_issues(candidates: pl.DataFrame, columns: dict[str, str]) -> list[pl.DataFrame]:
+    column = columns.get("identity.user_roles", "user_roles")
+    message = f"{column}: expected names of roles without line breaks and other control characters"
+    return [issues_of_rows(candidates.filter(pl.col("roles").str.contains(r"\p{Cc}")), column, "role-invalid", message)]
 
 
 def issues_of_field(

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.errors import SourceError, StaleError
-from tasks.store.tables import extensions, phonebook, users
+from tasks.store.tables import extensions, phonebook, roles, users
 from tests.world import SEED, World, codes, counts, people
 
 
@@ -299,6 +299,28 @@ def test_roles_are_split_created_and_replaced_and_everyone_has_role_all(world: W
 
     world.imports(people("a;A;Boss", header=header), profile)
     assert world.users()["a"]["roles"] == ["All", "Boss"]
+
+
+def test_a_role_with_a_line_break_is_rejected_and_named(world: World) -> None:
+    header = "username,displayname,roles"
+
+    report = world.imports(people('a,A,"Sa\nles"', 'b,B,"""Sales"" \\ Süd"', header=header))
+
+    assert codes(report) == [(2, "roles", "role-invalid")]
+    assert world.users()["b"]["roles"] == ["All", '"Sales" \\ Süd']
+
+
+def test_a_role_that_somebody_gave_a_line_break_can_be_told_and_taken_back(world: World) -> None:
+    header = "username,displayname,roles"
+    world.imports(people("a,A,Sales", "b,B,", header=header))
+    world.by_hand(sa.update(roles).where(roles.c.name == "Sales").values(name="Sa\nles"))
+
+    world.imports(people("b,B,", header=header))
+
+    assert world.run("run-002")["changes"][0]["fields"]["roles"] == [["Sa\nles"], None]
+    assert world.story("a")[-1]["fields"]["roles"] == [["Sa\nles"], None]
+    world.undo("run-002")
+    assert world.users()["a"]["roles"] == ["All", "Sa\nles"]
 
 
 def test_a_new_user_without_a_pin_gets_a_random_one(world: World) -> None:

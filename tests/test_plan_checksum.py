@@ -74,6 +74,15 @@ def test_text_that_moves_to_the_next_column_is_another_plan() -> None:
     assert plan_checksum(replace(PLAN, changes=moved), RING) != SEEN
 
 
+@pytest.mark.parametrize("end", ["\x1d", "\x1e", "\x00", '"', "\\"])
+def test_text_that_looks_like_the_end_of_a_value_is_another_plan(end: str) -> None:
+    plans = [
+        replace(PLAN, changes=CHANGES.with_columns(pl.lit(login).alias("login"), pl.lit(number).alias("number")))
+        for login, number in ((f"a{end}", "1"), ("a", f"{end}1"))
+    ]
+    assert len({plan_checksum(plan, RING) for plan in plans}) == 2
+
+
 def test_another_file_profile_or_mode_is_another_plan() -> None:
     for altered in (
         replace(PLAN, facts=SourceFacts(digest="d2")),
