@@ -57,13 +57,7 @@ def _wanted(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFrame:
     """The readable devices of the users who get in, beside the device that exists: by MAC, or the user's n-th of its
     kind.
     """
-    refused = pl.concat(
-        [
-            plan.aside.filter(pl.col("outcome") == "rejected").select("login"),
-            plan.changes.filter(pl.col("action") == "conflict").select("login"),
-        ]
-    ).drop_nulls()
-    phones = without(records.phones.filter(~pl.col("keep")), refused)
+    phones = without(records.phones.filter(~pl.col("keep")), plan.untouched_logins)
     existing = snapshot.devices.rename(
         {name: f"{name}{WAS}" for name in snapshot.devices.columns if name not in ("mac", "kind", "device_id")}
     )
@@ -88,7 +82,7 @@ def _held_logins(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFra
     """Whose phones stay where they are against every claim: rows that were refused, or whose phone could not be read,
     and whoever an unknown login spares (decisions 12 and 18). Shape: `login`.
     """
-    refused = plan.aside.filter(pl.col("outcome") == "rejected").select("login").drop_nulls()
+    refused = plan.rejected_logins
     kept = records.phones.filter(pl.col("keep"), pl.col("kind") == "ip_phone").select("login")
     if not records.unknown_logins or plan.mode != "sync":
         return pl.concat([refused, kept]).unique()
@@ -173,9 +167,7 @@ def _kept_logins(records: Records) -> pl.DataFrame:
 def _released(plan: Plan, records: Records, free: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
     """The devices whose user goes, or whose user's row no longer asks for them. `free` are those nobody asks for."""
     gone = plan.changes.filter(pl.col("action").is_in(_ACTIONS_THAT_FREE_PHONES)).select("login")
-    refused = plan.aside.filter(pl.col("outcome") == "rejected").select("login").drop_nulls()
-    conflicts = plan.changes.filter(pl.col("action") == "conflict").select("login")
-    present = without(records.users.select("login", row=pl.col(ROW)), pl.concat([refused, conflicts]))
+    present = without(records.users.select("login", row=pl.col(ROW)), plan.untouched_logins)
     owned = free.filter(pl.col("login").is_not_null())
     of_gone = owned.join(gone, on="login", how="semi").with_columns(row=pl.lit(None, dtype=pl.Int64))
     spoken_of = owned.filter(pl.col("kind").is_in(records.device_kinds)).join(present, on="login", how="inner")

@@ -73,6 +73,7 @@ class Plan(Output):
     the device; `contacts` CONTACT_CHANGES_SCHEMA: `contact` is the display name, values are null where they stay as
     they are, `owner` is null where nobody's record is written. Unchanged and filtered rows are only counted, people
     and contacts together. `state` is the digest of the snapshot, `mark` the one of `tasks.store.watch` at that time;
+    `skipped` are the people of the file whom `on_existing: skip` leaves alone (`login`).
     `people_digest` is reconcile's of `changes`, which only `tasks.checksum.with_further_changes` alters after it.
     """
 
@@ -81,6 +82,7 @@ class Plan(Output):
     changes: pl.DataFrame
     phones: pl.DataFrame
     contacts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CONTACT_CHANGES_SCHEMA))
+    skipped: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={"login": pl.String}))
     summary: dict[str, int] = field(default_factory=empty_summary)
     facts: SourceFacts
     owned: int = 0
@@ -106,6 +108,17 @@ class Plan(Output):
             return people
         absent = pl.lit(None, dtype=pl.String).alias("login")
         return pl.concat([people, self.contacts.select("action", absent, "contact", "row", "fields")])
+
+    @property
+    def rejected_logins(self) -> pl.DataFrame:
+        """The people whose rows did not get in. Shape: `login`."""
+        return self.aside.filter(pl.col("outcome") == "rejected").select("login").drop_nulls()
+
+    @property
+    def untouched_logins(self) -> pl.DataFrame:
+        """The people of the file of whom nothing may change: rejected, in conflict or skipped. Shape: `login`."""
+        conflicts = self.changes.filter(pl.col("action") == "conflict").select("login")
+        return pl.concat([self.rejected_logins, conflicts, self.skipped])
 
     def same_as(self, checksum: str | None) -> "Plan":
         """The plan itself, when it is the one that was seen, or when none was.

@@ -75,6 +75,7 @@ def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, ci
         people_digest=people_digest(final),
         phones=pl.DataFrame(),
         contacts=contacts.changes,
+        skipped=apart.filter(pl.col("action") == "skip").select("login"),
         summary=summary,
         facts=records.facts,
         owned=owned_records(snapshot, profile.name),
@@ -192,6 +193,6 @@ def _issues_of_file(
 
 reconcile = step(
     "reconcile",
-    version=2,
+    version=3,
     reads=("name", "mode", "pool_start", "on_existing", "on_missing", "remove_after_days", "variables", "structure"),
 )(reconcile_records)

@@ -142,6 +142,18 @@ def test_a_phone_assigned_by_hand_moves_with_a_warning(world: World) -> None:
     assert world.phones()[MAC]["login"] == "a"
 
 
+@pytest.mark.parametrize("mac", [MAC, ""])
+def test_whom_the_profile_skips_keeps_the_devices_that_he_has_and_gets_no_other(world: World, mac: str) -> None:
+    boss = sa.select(users.c.id).where(users.c.login == "boss").scalar_subquery()
+    softphone = sa.insert(devices).values(kind="softphone", user_id=boss, name="Softphone boss")
+    world.by_hand(sa.insert(users).values(login="boss", display_name="Boss"), softphone)
+
+    report = world.imports(people("a,A,,", f"boss,Boss 2,{mac},", header=HEADER), world.profile(on_existing="skip"))
+
+    assert counts(report) == {"create": 1, "unchanged": 1} and report.document()["phones"] == []
+    assert [device["kind"] for device in world.users()["boss"]["devices"]] == ["softphone"]
+
+
 def test_every_phone_has_a_sip_account_that_stays(world: World) -> None:
     world.imports(people(f"a,A,{MAC},", "b,B,,", header=HEADER))
     account = sa.select(devices.c.sip_user, devices.c.sip_secret)
