@@ -14,12 +14,24 @@ import polars as pl
 from tasks.issue import issues_of_rows, no_issues
 from tasks.login import without
 from tasks.output import ROW
+from tasks.profile import Profile
 from tasks.snapshot import Snapshot
 from tasks.user import EMERGENCY_NUMBERS
 
 DISPLACED_SCHEMA: Final = pl.Schema(
     {"user_id": pl.Int64, "login": pl.String, "extension": pl.String, "number": pl.String}
 )
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Whom the wanted rows do not speak of: `removed` free their numbers, `kept` keep theirs against every claim.
+
+    Shape: both have `login`.
+    """
+
+    removed: pl.DataFrame
+    kept: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -36,23 +48,23 @@ class Settled:
     issues: pl.DataFrame
 
 
-def settle_extensions(wanted: pl.DataFrame, removed: pl.DataFrame, snapshot: Snapshot, own: str, start: int) -> Settled:
+def settle_extensions(wanted: pl.DataFrame, outside: Outside, snapshot: Snapshot, profile: Profile) -> Settled:
     """Gives every wanted user a number.
 
     Shape: `wanted` has `#row`, `#line`, `login`, `extension` (null = stays), `extension#was`, `automatic#was`,
-    `column`; `removed` has `login`; `own` is the profile, `start` the first number of the pool.
+    `column`.
     """
-    holders = _holders(snapshot, removed)
+    holders = _holders(snapshot, outside.removed)
     rejected = wanted.select("login").clear()
     while True:
         active = without(wanted, rejected)
-        blocked, displaced = _contested(active, holders, rejected, own)
+        blocked, displaced = _contested(active, holders, pl.concat([rejected, outside.kept]), profile.name)
         if blocked.is_empty():
             break
         rejected = pl.concat([rejected, blocked.select("login")])
     taken = wanted.join(rejected, on="login", how="semi")
     issues = [_taken_issues(taken, holders), _moved_issues(active, displaced)]
-    numbers, displaced = _from_pool(active, displaced, snapshot, start)
+    numbers, displaced = _from_pool(active, displaced, snapshot, profile.pool_start)
     return Settled(numbers, displaced, rejected, pl.concat(issues))
 
 
@@ -68,9 +80,9 @@ def _holders(snapshot: Snapshot, removed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _contested(
-    active: pl.DataFrame, holders: pl.DataFrame, rejected: pl.DataFrame, own: str
+    active: pl.DataFrame, holders: pl.DataFrame, kept: pl.DataFrame, own: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The claims that a holder blocks, and the holders who are displaced."""
+    """The claims that a holder blocks, and the holders who are displaced; those of `kept` (`login`) never are."""
     claims = active.filter(claimed())
     leaving = claims.select(pl.col("login").alias("holder"))
     staying = holders.join(leaving, on="holder", how="anti")
@@ -79,8 +91,8 @@ def _contested(
         pl.col("login").alias("holder"), named=True
     )
     emptied = active.filter(pl.col("extension") == "").select(pl.col("login").alias("holder"), emptied=True)
-    kept = rejected.select(pl.col("login").alias("holder"), refused=True)
-    for further in (named, emptied, kept):
+    keeping = kept.select(pl.col("login").alias("holder"), refused=True).unique()
+    for further in (named, emptied, keeping):
         meeting = meeting.join(further, on="holder", how="left")
     by_hand = pl.col("profile").is_null() & pl.col("holder").is_not_null()
     # A number that the file no longer states is automatic from this run on, so it gives way in this run already.

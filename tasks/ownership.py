@@ -10,6 +10,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from tasks.comparison import existing_fields_json
+from tasks.login import without
 from tasks.plan import WAS, phonebook_prefixes, text_fields
 from tasks.profile import Profile
 from tasks.records import Records
@@ -99,6 +100,17 @@ def absent_records(records: Records, snapshot: Snapshot, profile: Profile) -> pl
     owned = snapshot.users.filter(pl.col("profile") == profile.name, records.speaks_of_users)
     stays = pl.concat([records.users.select("login"), records.protected_logins])
     return owned.join(stays, on="login", how="anti")
+
+
+def keeping_logins(records: Records, snapshot: Snapshot, profile: str, mode: str) -> pl.DataFrame:
+    """Who keeps number and phones against every claim of the run: rejected rows, and whom an unknown login spares.
+
+    Decision 12. Shape: `login`, unique.
+    """
+    if not records.unknown_logins or mode != "sync":
+        return records.protected_logins
+    spared = snapshot.users.filter(pl.col("profile") == profile).select("login")
+    return pl.concat([records.protected_logins, without(spared, records.users)]).unique()
 
 
 def action_when_missing(profile: Profile, circumstances: Circumstances) -> pl.Expr:

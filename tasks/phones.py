@@ -15,6 +15,7 @@ from tasks.issue import issues_of_rows, no_issues
 from tasks.keyring import Keyring
 from tasks.login import without
 from tasks.output import ROW
+from tasks.ownership import keeping_logins
 from tasks.phone_rules import vendor_of
 from tasks.plan import PHONE_CHANGES_SCHEMA, WAS, Plan, fields_json, json_secret, json_text
 from tasks.profile import Profile
@@ -82,12 +83,9 @@ def _held_logins(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFra
     """Whose phones stay where they are against every claim: rows that were refused, or whose phone could not be read,
     and whoever an unknown login spares (decisions 12 and 18). Shape: `login`.
     """
-    refused = plan.rejected_logins
     kept = records.phones.filter(pl.col("keep"), pl.col("kind") == "ip_phone").select("login")
-    if not records.unknown_logins or plan.mode != "sync":
-        return pl.concat([refused, kept]).unique()
-    spared = snapshot.users.filter(pl.col("profile") == plan.profile).select("login")
-    return pl.concat([refused, kept, without(spared, records.users)]).unique()
+    keeping = keeping_logins(records, snapshot, plan.profile, plan.mode)
+    return pl.concat([plan.rejected_logins, kept, keeping]).unique()
 
 
 def _belongs_elsewhere(plan: Plan, held: pl.DataFrame) -> pl.Expr:

@@ -11,13 +11,20 @@ import polars as pl
 from tasks.checksum import people_digest
 from tasks.comparison import compare_rows
 from tasks.contacts import contact_changes
-from tasks.extensions import Settled, settle_extensions
+from tasks.extensions import Outside, Settled, settle_extensions
 from tasks.issue import issues_of_rows, no_issues
 from tasks.login import without
 from tasks.mapping import mapping_of
 from tasks.names import Names
 from tasks.output import LINE, ROW
-from tasks.ownership import absent_records, missing_records, mode_of, owned_records, wanted_beside_existing
+from tasks.ownership import (
+    absent_records,
+    keeping_logins,
+    missing_records,
+    mode_of,
+    owned_records,
+    wanted_beside_existing,
+)
 from tasks.plan import WAS, Plan, empty_summary, fields_json, json_text, phonebook_prefixes, text_fields
 from tasks.profile import Profile
 from tasks.records import Records
@@ -39,13 +46,12 @@ def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, ci
     nameless = joined.filter(pl.col("action") == "create", pl.col("display_name").fill_null("") == "")
     mine = without(joined, pl.concat([apart, nameless]))
     missing = missing_records(records, snapshot, profile, circumstances)
-    settled = settle_extensions(
-        mine.with_columns(column=pl.lit(records.columns.get(_EXTENSION_KEY, "extension"))),
-        missing.filter(pl.col("action") == "remove").select("login"),
-        snapshot,
-        profile.name,
-        profile.pool_start,
+    outside = Outside(
+        removed=missing.filter(pl.col("action") == "remove").select("login"),
+        kept=keeping_logins(records, snapshot, profile.name, mode_of(records, profile)),
     )
+    claiming = mine.with_columns(column=pl.lit(records.columns.get(_EXTENSION_KEY, "extension")))
+    settled = settle_extensions(claiming, outside, snapshot, profile)
     changed, unchanged = compare_rows(mine, settled, profile.name)
     conflicts = apart.filter(pl.col("action") == "conflict")
     changes = pl.concat(

@@ -281,6 +281,21 @@ def test_a_rejected_row_keeps_its_extension_against_a_claim_in_the_same_run(worl
     assert {login: user["extension"] for login, user in world.users().items()} == {"a": "200", "b": "201"}
 
 
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [("a,A,,none", {"email-invalid"}), (",Somebody,,", {"login-missing", "login-unknown-no-removal"})],
+    ids=["rejected", "spared"],
+)
+def test_a_protected_record_loses_its_automatic_number_to_no_claim(world: World, row: str, why: set[str]) -> None:
+    header = "username,displayname,phone,email"
+    world.imports(people("a,A,,", header=header))
+
+    report = world.imports(people(row, "b,B,100,", header=header))
+
+    assert {code for _, _, code in codes(report)} == {*why, "extension-taken"}
+    assert {login: user["extension"] for login, user in world.users().items()} == {"a": "100"}
+
+
 def test_an_extension_that_is_no_users_is_taken(world: World) -> None:
     world.by_hand(sa.insert(extensions).values(number="700", kind="fax", automatic=False))
 
