@@ -39,12 +39,13 @@ def candidates_of(modules: Modules, untouched: tuple[str, ...], profile: Profile
 def untouched_fields_of(modules: Modules, entries: str = "phonebook") -> tuple[str, ...]:
     """The fields that stay as they are on update, since all their CSV columns are absent (decision 14).
 
-    `entries` is the module that the fields of a phonebook entry are read from: `phonebook` or `contact`.
+    `entries` is the module that the fields of a phonebook entry are read from: `phonebook` or `contact`. Where absent
+    columns decide whether there is an entry at all, `phonebook` is among them, for it and all of its fields.
     """
     by_key = {f"{field.module}.{field.key}": field.name for field in IDENTITY_FIELDS}
     by_key |= {f"{entries}.{field.key}": field.name for field in PHONEBOOK_FIELDS}
     by_key["identity.user_roles"] = "roles"
-    by_key |= dict.fromkeys(LABEL_KEYS, LABELS.name)
+    by_key |= dict.fromkeys((*LABEL_KEYS, "phonebooklabel"), LABELS.name) | {"phonebook": "phonebook"}
     return tuple(dict.fromkeys(by_key[name] for name in modules.untouched if name in by_key))
 
 

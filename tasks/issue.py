@@ -132,7 +132,7 @@ CATALOGUE: Final[dict[str, Rule]] = {
             "A contact could not be recognised, so no contact is removed",
             "Mend the rows named above.",
         ),
-        ("column-gone", "A column of the last applied file is gone; its fields stay", "Check the export."),
+        ("column-gone", "A column of the last applied file is gone", "Check the export."),
         ("undo-kept", "Something was changed since and stays as it is", "Change it by hand, if it should go back."),
         ("undo-other-number", "The extension was taken since; the next free one is used", "Tell the person."),
         ("undo-phone-kept", "The phone was given to somebody else since", "Assign it by hand, if needed."),

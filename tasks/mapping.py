@@ -11,9 +11,10 @@ from typing import Final
 from tasks.expression.compiled import Expression, compile_expression
 from tasks.names import Names
 from tasks.profile import Profile
-from tasks.rendering.structure import Structure, compile_structure
+from tasks.rendering.structure import Structure, compile_structure, untouched_fields, untouched_modules
 
 SECRET_KEYS: Final = ("identity.003use_pw", "identity.011acc_pin", "ipphone.071ipp_pw")
+_WHOLE_RECORDS: Final = frozenset({"identity", "contact"})
 SECRET_NAMES: Final = frozenset({"password", "pin", "phonepass"})
 
 
@@ -47,6 +48,26 @@ class Mapping:
             return True
         columns = self.columns_behind([name], header)
         return columns is None or any(header.find(column) is not None for column in columns)
+
+    def untouched(self, header: Names) -> tuple[str, ...]:
+        """What stays as it is on update, since all columns that it reads are absent (decision 14).
+
+        "module.field" names, and modules of a person of which absent columns alone decide whether a record is there.
+        """
+
+        def present(name: str) -> bool:
+            return self.is_present(name, header)
+
+        modules = [name for name in untouched_modules(self.structure, present) if name not in _WHOLE_RECORDS]
+        return (*untouched_fields(self.structure, present), *modules)
+
+    def readers_of(self, column: str, header: Names) -> frozenset[str]:
+        """The "module.field" names and modules that a column has a say in; one that may read any column counts."""
+        whole = {module: frozenset[str]().union(*reads) for module, reads in self.structure.deciding_reads.items()}
+        behind = {
+            key: self.columns_behind(reads, header) for key, reads in {**self.structure.field_reads, **whole}.items()
+        }
+        return frozenset(key for key, columns in behind.items() if columns is None or column in columns)
 
     def secret_names(self, header: Names, known: frozenset[str] = frozenset()) -> frozenset[str]:
         """Every column and variable that flows into a secret, whatever it is called; `known` columns are secret."""

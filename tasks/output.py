@@ -108,8 +108,8 @@ class Modules(Output):
     String column a field, named as in the Structure (`003use_name`); `user_roles` is a List of String. null = the
     rendered object had no such key. A module that the Structure does not name has no frame. A label also has
     `#parent`, the `#index` of its phonebook entry; a contact has `#key` where the profile names a
-    variable for it. `untouched` are "module.field" names whose CSV columns are all absent: they stay as they are on
-    update.
+    variable for it. `untouched` are "module.field" names whose CSV columns are all absent, and modules ("softphone")
+    of which absent columns alone decide whether a record is there: they stay as they are on update.
     """
 
     frames: dict[str, pl.DataFrame]

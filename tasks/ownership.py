@@ -54,10 +54,16 @@ def wanted_beside_existing(
         adopted=pl.when(is_new).then(False).when(by_hand).then(True).otherwise(f"adopted{WAS}"),
         **{
             name: pl.when(is_new).then(pl.col(name))
-            for name in records.untouched
-            if name in joined.columns and name not in SECRET_FIELDS
+            for name in joined.columns
+            if _is_untouched(name, records.untouched) and name not in SECRET_FIELDS
         },
     )
+
+
+def _is_untouched(column: str, untouched: tuple[str, ...]) -> bool:
+    """Whether a column of the wanted users stays as it is on update; an entry that does takes all its fields along."""
+    is_of_entry = column.partition(".")[0] == "phonebook" and not column.endswith(WAS)
+    return column in untouched or (is_of_entry and "phonebook" in untouched)
 
 
 def orphans(snapshot: Snapshot, profile: Profile, circumstances: Circumstances) -> list[str]:

@@ -80,8 +80,11 @@ def vendor_of(mac: pl.Expr, vendors: dict[str, str]) -> pl.Expr:
 
 
 def _is_untouched(module: str, modules: Modules) -> bool:
-    """Decision 18: no `phonemac` column in the file, and the phones stay as they are."""
-    return module == "ipphone" and f"ipphone.{PHONE_TEXTS['mac']}" in modules.untouched
+    """Decision 18: no `phonemac` column in the file, and the phones stay as they are; so do devices whose block only
+    absent columns decide on.
+    """
+    by_mac = module == "ipphone" and f"ipphone.{PHONE_TEXTS['mac']}" in modules.untouched
+    return by_mac or module in modules.untouched
 
 
 def _devices(rendered: pl.DataFrame, module: str, kind: str, untouched: frozenset[str]) -> pl.DataFrame:

@@ -59,6 +59,7 @@ def _wanted(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFrame:
     kind.
     """
     phones = without(records.phones.filter(~pl.col("keep")), plan.untouched_logins)
+    phones = phones.filter(_is_spoken_of(plan, records))
     existing = snapshot.devices.rename(
         {name: f"{name}{WAS}" for name in snapshot.devices.columns if name not in ("mac", "kind", "device_id")}
     )
@@ -71,6 +72,12 @@ def _wanted(plan: Plan, records: Records, snapshot: Snapshot) -> pl.DataFrame:
         .join(there.with_columns(nth=_NTH), on=["login", "kind", "nth"], how="left", maintain_order="left")
     )
     return pl.concat([by_mac, others], how="diagonal")
+
+
+def _is_spoken_of(plan: Plan, records: Records) -> pl.Expr:
+    """Whether a row may have its device: a new user always, others not where the file says nothing of its kind."""
+    new = plan.changes.filter(pl.col("action") == "create")["login"]
+    return pl.col("kind").is_in(records.device_kinds) | pl.col("login").is_in(new.implode())
 
 
 _NTH: Final = pl.int_range(pl.len()).over("login", "kind")

@@ -4,6 +4,7 @@ Nothing is removed on doubt: a rejected row protects its record, an unknown logi
 profile is a conflict and untouched, a record made by hand is adopted and never removed.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
@@ -187,14 +188,22 @@ def _issues_of_file(
             f"so nothing was removed ({summary['protected']} spared)"
         )
         found.append(issues_of_rows(nowhere, None, "login-unknown-no-removal", text))
-    mapping, last, header = mapping_of(profile), snapshot.last, Names(records.facts.header)
-    gone = [name for name in (last.header if last else ()) if header.find(name) is None]
-    read = mapping.columns_behind(mapping.structure.reads, Names((*gone, *header.header))) if gone else None
-    for name in gone:
-        if read is None or name in read:
-            text = f"“{name}” was in the last applied file and is gone; its fields stay as they are"
-            found.append(issues_of_rows(nowhere, name, "column-gone", text))
+    for name, what in _gone_columns(records, snapshot, profile):
+        text = f"“{name}” was in the last applied file and is gone; {what}"
+        found.append(issues_of_rows(nowhere, name, "column-gone", text))
     return found
+
+
+def _gone_columns(records: Records, snapshot: Snapshot, profile: Profile) -> Iterator[tuple[str, str]]:
+    """The columns that the last applied file had and the Structure reads, and what becomes of their fields."""
+    mapping, header = mapping_of(profile), Names(records.facts.header)
+    gone = [name for name in (snapshot.last.header if snapshot.last else ()) if header.find(name) is None]
+    untouched = set(mapping.untouched(header)) if gone else set[str]()
+    for name in gone:
+        readers = mapping.readers_of(name, Names((*gone, *header.header)))
+        stays = all(untouched & {reader, reader.partition(".")[0]} for reader in readers)
+        if readers:
+            yield name, "its fields stay as they are" if stays else "what else reads it takes it as empty"
 
 
 reconcile = step(

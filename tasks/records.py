@@ -21,12 +21,12 @@ class Records(Output):
     """The wanted users and phones.
 
     Shape: `users` has `#row`, `#line`, `login`, the fields of `tasks.user` (null = stays as it is), `phonebook`
-    (Boolean: the row rendered an entry; null = the Structure has none), `phonebook.K.FIELD` for entries beyond the
+    (Boolean: the row rendered an entry; null = stays as it is), `phonebook.K.FIELD` for entries beyond the
     first, `password_fingerprint` and `pin_fingerprint` ("" = no value in the file). `phones` has one row a device that
     is wanted, or with `keep` true one that could not be read and must stay as it is. `untouched` are field names that
-    stay as they are on update; `device_kinds` the kinds that the Structure speaks of at all; `columns` the CSV column
-    or variable behind each field, for messages. `contacts` has CONTACT_SCHEMA, `kept_contacts` the keys of those that
-    stay as they are; `unknown_contacts` counts those whose key could not be read. `speaks_of_users` and
+    stay as they are on update; `device_kinds` the kinds that Structure and file speak of at all; `columns` the CSV
+    column or variable behind each field, for messages. `contacts` has CONTACT_SCHEMA, `kept_contacts` the keys of those
+    that stay as they are; `unknown_contacts` counts those whose key could not be read. `speaks_of_users` and
     `speaks_of_contacts`: whether the Structure has them at all.
     """
 

@@ -15,7 +15,7 @@ from tasks.mapping import Mapping, mapping_of
 from tasks.names import Names
 from tasks.output import LINE, ROW, Modules, Table, no_rows_aside
 from tasks.profile import Profile
-from tasks.rendering.structure import Rendered, Structure, untouched_fields
+from tasks.rendering.structure import Rendered, Structure
 from tasks.step import step
 
 
@@ -37,7 +37,7 @@ def render_structure_rows(table: Table, profile: Profile) -> Modules:
     return Modules(
         frames=_with_contact_keys(rendered.frames, table.frame, names, profile),
         facts=table.facts,
-        untouched=untouched_fields(structure, lambda name: mapping.is_present(name, header)),
+        untouched=mapping.untouched(header),
         issues=pl.concat(
             [
                 table.issues,
@@ -122,5 +122,5 @@ def _issues_of_names(structure: Structure, names: Names) -> list[Issue]:
 
 
 render_structure = step(
-    "render-structure", version=3, reads=("structure", "variables", "login_cleanup", "contact_key")
+    "render-structure", version=4, reads=("structure", "variables", "login_cleanup", "contact_key")
 )(render_structure_rows)

@@ -292,6 +292,49 @@ def test_each_mobile_number_is_a_device_and_an_absent_column_leaves_it(world: Wo
     assert numbers(world) == ["+4917", "+4999"]
 
 
+def test_devices_stay_when_only_absent_columns_decide_on_them_and_a_new_user_has_none(world: World) -> None:
+    chosen = {
+        "createSoftphone": "return $row['soft'] === 'yes';",
+        "createMobile": "return $row['cell'] === 'yes';",
+        "phonemac": "return $row['hasphone'] ? $row['phonemac'] : '';",
+    }
+    profile = world.profile(variables={**world.profile().variables, **chosen})
+    header = "username,displayname,mobile,soft,cell,hasphone,phonemac"
+    world.imports(people(f"a,A,0171,yes,yes,1,{MAC}", "b,B,0172,yes,yes,,", header=header), profile)
+    before = world.phones()
+
+    report = world.imports(people("a,A,0171", "b,B,0172", "c,C,0173", header="username,displayname,mobile"), profile)
+
+    assert counts(report) == {"create": 1, "unchanged": 2} and world.phones() == before
+    gone = [issue for issue in report.document()["issues"] if issue["code"] == "column-gone"]
+    assert [issue["column"] for issue in gone] == ["soft", "cell", "hasphone", "phonemac"]
+    assert all(issue["message"].endswith("its fields stay as they are") for issue in gone)
+
+
+def test_devices_stay_when_the_condition_would_give_one_to_everybody_without_its_column(world: World) -> None:
+    chosen = {
+        "createSoftphone": "return $row['soft'] !== 'no';",
+        "createMobile": "return $row['cell'] !== 'no';",
+    }
+    profile = world.profile(variables={**world.profile().variables, **chosen})
+    world.imports(people("a,A,0171,no,no", header="username,displayname,mobile,soft,cell"), profile)
+
+    world.imports(people("a,A,0171", "b,B,0172", header="username,displayname,mobile"), profile)
+
+    assert set(world.phones()) == {"softphone b", "mobile b"}
+
+
+def test_a_gone_column_that_a_field_reads_beside_another_one_is_told_as_taken_for_empty(world: World) -> None:
+    profile = world.profile(variables={**world.profile().variables, "job": "return $row['job'] . $row['team'];"})
+    world.imports(people("a,A,Boss,Sales", header="username,displayname,job,team"), profile)
+
+    report = world.imports(people("a,A,Boss", header="username,displayname,job"), profile)
+
+    (gone,) = [issue["message"] for issue in report.document()["issues"] if issue["code"] == "column-gone"]
+    assert gone.endswith("what else reads it takes it as empty")
+    assert world.users()["a"]["phonebook"][0]["notes"] == "Boss"
+
+
 def test_the_phone_of_a_row_with_a_bad_mac_goes_to_nobody_else(world: World) -> None:
     world.imports(people(f"a,A,{MAC},", "b,B,,", header=HEADER))
 

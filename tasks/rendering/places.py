@@ -65,11 +65,19 @@ def field_reads(records: Records) -> dict[str, Reads]:
     """By "module.field": the names that its value reads, and the names that decide whether it is there."""
     reads: dict[str, Reads] = {}
     for place in records.places:
-        around = _path_reads(place.path).union(*(_path_reads(path) for path in place.hidden))
+        around = _reads_around(place)
         for name, cases in place.fields.items():
             key = f"{place.module.name}.{name}"
             inside = (value_reads(case.member.value) | _path_reads(case.path) for case in cases)
             reads[key] = reads.get(key, _NO_READS).union(around, *inside)
+    return reads
+
+
+def deciding_reads(records: Records) -> dict[str, tuple[Reads, ...]]:
+    """By module, for each of its places: the names that decide whether it makes a record."""
+    reads: dict[str, tuple[Reads, ...]] = {}
+    for place in records.places:
+        reads[place.module.name] = (*reads.get(place.module.name, ()), _reads_around(place))
     return reads
 
 
@@ -219,6 +227,10 @@ def _flat_items(items: Iterable[Value | ArrFork], path: Path) -> Iterator[tuple[
                 yield from _flat_items(branch, (*path, (item.block, number)))
         else:
             yield path, item
+
+
+def _reads_around(place: Place) -> Reads:
+    return _path_reads(place.path).union(*(_path_reads(path) for path in place.hidden))
 
 
 def _path_reads(path: Path) -> Reads:

@@ -23,7 +23,16 @@ from tasks.rendering.columns import render_columns, why_not_columns
 from tasks.rendering.handlebars import read_template
 from tasks.rendering.login import LOGIN, login_source
 from tasks.rendering.place import StructureError, line_and_column, problem_at, refuse
-from tasks.rendering.places import Place, Records, field_reads, fields_of_text, find_places, printed_reads, value_reads
+from tasks.rendering.places import (
+    Place,
+    Records,
+    deciding_reads,
+    field_reads,
+    fields_of_text,
+    find_places,
+    printed_reads,
+    value_reads,
+)
 from tasks.rendering.rendered import FAILED_SCHEMA, Rendered, Schemas, schema_of
 from tasks.rendering.template import Reads, Template
 from tasks.rendering.tolerant_json import read_json
@@ -31,7 +40,7 @@ from tasks.rendering.tolerant_json import read_json
 if TYPE_CHECKING:
     from tasks.rendering.rows import RowTemplate
 
-__all__ = ["Rendered", "Structure", "StructureError", "compile_structure", "untouched_fields"]
+__all__ = ["Rendered", "Structure", "StructureError", "compile_structure", "untouched_fields", "untouched_modules"]
 
 _LOGIN_FIELD: Final = f"identity.{LOGIN}"
 
@@ -48,10 +57,10 @@ def compile_structure(text: str) -> "Structure":
     refuse(text, dict(reading.problems) | records.problems)
     if reading.shape:
         modules = frozenset(place.module.name for place in records.places)
-        reads, printed = field_reads(records), printed_reads(records)
+        reads, printed, deciding = field_reads(records), printed_reads(records), deciding_reads(records)
     else:
         modules, reads = fields_of_text(template)
-        printed = reads
+        printed, deciding = reads, {}
     why = why_not_columns(template, reading, records.places)
     curly = [] if reading.typographic is None else [(reading.typographic, "typographic-quotes", _CURLY)]
     findings = [*curly, *records.findings]
@@ -61,6 +70,7 @@ def compile_structure(text: str) -> "Structure":
         reads=value_reads(reading.shape) if reading.shape else template.reads,
         field_reads=reads,
         printed_reads=printed,
+        deciding_reads=deciding,
         mode="rows" if why else "columns",
         why_rows=_at(text, *why) if why else "",
         warnings=tuple(Issue(None, None, None, code, _at(text, at, said)) for at, code, said in findings),
@@ -79,8 +89,9 @@ class Structure:
     """A compiled Structure.
 
     `field_reads` tells by "module.field" which names its value and the blocks around it read, `printed_reads` those of
-    its value alone. `findings` are the `warnings` with an excerpt each. `mode` is the way it runs, `why_rows` the
-    reason for the slow one.
+    its value alone. `deciding_reads` tells by module, for each place that makes a record of it, which names decide
+    whether it does; nothing where that cannot be told. `findings` are the `warnings` with an excerpt each. `mode` is
+    the way it runs, `why_rows` the reason for the slow one.
     """
 
     text: str
@@ -88,6 +99,7 @@ class Structure:
     reads: Reads
     field_reads: Mapping[str, Reads]
     printed_reads: Mapping[str, Reads]
+    deciding_reads: Mapping[str, tuple[Reads, ...]]
     mode: Literal["columns", "rows"]
     why_rows: str
     warnings: tuple[Issue, ...]
@@ -140,12 +152,21 @@ def untouched_fields(structure: Structure, present: Callable[[str], bool]) -> tu
 
     Those whose value, or whose value and the blocks around it, read absent names only.
     """
-
-    def absent(reads: Reads) -> bool:
-        return bool(reads) and not any(map(present, reads))
-
     read, printed = structure.field_reads, structure.printed_reads
-    return tuple(sorted(key for key in read if absent(read[key]) or absent(printed.get(key, frozenset()))))
+    nothing: Reads = frozenset()
+    return tuple(
+        sorted(key for key in read if _absent(read[key], present) or _absent(printed.get(key, nothing), present))
+    )
+
+
+def untouched_modules(structure: Structure, present: Callable[[str], bool]) -> tuple[str, ...]:
+    """The modules whose records stay as they are on update: for one of its blocks, absent names alone decide."""
+    deciding = structure.deciding_reads
+    return tuple(sorted(name for name in deciding if any(_absent(reads, present) for reads in deciding[name])))
+
+
+def _absent(reads: Reads, present: Callable[[str], bool]) -> bool:
+    return bool(reads) and not any(map(present, reads))
 
 
 _CURLY: Final = "typographic quotes are read as straight ones; write straight quotes"
