@@ -5,13 +5,20 @@ They hold only where the profile owns a record: a first import cannot do harm.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from tasks.checksum import plan_checksum
 from tasks.keyring import Keyring
 from tasks.mapping import mapping_of
+from tasks.names import Names
 from tasks.plan import Plan
 from tasks.profile import Brakes, Profile
 from tasks.snapshot import Snapshot
+
+_WHOLE_RECORDS: Final = {
+    "identity": "The condition around identity",
+    "contact": "The condition around a contact",
+}
 
 
 def judged(plan: Plan, snapshot: Snapshot, profile: Profile, keyring: Keyring) -> Plan:
@@ -47,9 +54,10 @@ def _certainties(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[s
     if facts.digest in snapshot.undone_digests:
         yield "The import of exactly this file was undone."
     if last is not None:
-        gone = [name for name in _prefilter_columns(profile) if name in last.header and name not in facts.header]
-        if gone:
-            yield f"The pre-filter reads {', '.join(gone)}, and that column is gone from the file."
+        for who, reads in _what_chooses_rows(profile, Names((*last.header, *facts.header))):
+            gone = sorted(_gone(reads, Names(last.header), Names(facts.header)))
+            if gone:
+                yield f"{who} reads {', '.join(gone)}, and that column is gone from the file."
 
 
 def _shares(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[str]:
@@ -87,5 +95,16 @@ def _removals(plan: Plan) -> int:
     return sum(plan.summary[action] for action in ("remove", "release", "disable"))
 
 
-def _prefilter_columns(profile: Profile) -> list[str]:
-    return sorted(mapping_of(profile).prefilter.reads or ())
+def _what_chooses_rows(profile: Profile, header: Names) -> Iterator[tuple[str, frozenset[str] | None]]:
+    """What may leave rows out, and the columns that it reads; None = any of them."""
+    mapping = mapping_of(profile)
+    yield "The pre-filter", mapping.prefilter.reads
+    for module, text in _WHOLE_RECORDS.items():
+        for reads in mapping.structure.deciding_reads.get(module, ()):
+            yield text, mapping.columns_behind(reads, header)
+
+
+def _gone(reads: frozenset[str] | None, last: Names, now: Names) -> set[str]:
+    """The columns of the last file among these that the file no longer has, by rule 6.1."""
+    names = last.header if reads is None else reads
+    return {found for name in names if (found := last.find(name)) is not None and now.find(name) is None}

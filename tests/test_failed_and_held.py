@@ -103,6 +103,34 @@ def test_a_prefilter_column_that_is_gone_holds_the_plan(here: World) -> None:
     assert report.plan.held == "The pre-filter reads active, and that column is gone from the file."
 
 
+@pytest.mark.parametrize(
+    "prefilter",
+    [
+        "return array_key_exists('displayName', $row);",
+        "foreach ($row as $name => $cell) { if ($name == 'displayname') { return true; } } return false;",
+    ],
+    ids=["another spelling", "any column"],
+)
+def test_a_prefilter_column_that_is_gone_holds_the_plan_however_it_is_read(here: World, prefilter: str) -> None:
+    profile = here.profile(prefilter=prefilter)
+    here.imports(people("a,A,200", header="username,displayname,phone"), profile)
+
+    report = here.imports(people("a,200", "b,201", header="username,phone"), profile)
+
+    assert report.plan.held == "The pre-filter reads displayname, and that column is gone from the file."
+
+
+def test_a_column_that_decides_whether_a_row_makes_a_person_holds_the_plan_when_it_is_gone(here: World) -> None:
+    structure = here.profile().structure.strip().removeprefix("{").removesuffix("}")
+    profile = here.profile(structure=f"{{ {{{{#if active}}}}{structure}{{{{/if}}}} }}")
+    here.imports(people("a,A,yes", header="username,displayname,active"), profile)
+
+    report = here.imports(people("a,A"), profile)
+
+    assert report.plan.held == "The condition around identity reads active, and that column is gone from the file."
+    assert set(here.users()) == {"a"}
+
+
 def test_brakes_hold_only_where_the_profile_owns_a_record(here: World) -> None:
     assert here.imports("username,displayname\n").plan.held is None
 
