@@ -1,6 +1,7 @@
 """Brakes: three shares and a few certainties, evaluated on the whole plan before the first write.
 
-They hold only where the profile owns a record: a first import cannot do harm.
+They hold only where the profile owns a record: a first import cannot do harm. One holds always: a file whose import was
+undone stays out until a person lets it in, or the nightly run would do it again.
 """
 
 from collections.abc import Iterator
@@ -24,12 +25,17 @@ _WHOLE_RECORDS: Final = {
 def judged(plan: Plan, snapshot: Snapshot, profile: Profile, keyring: Keyring) -> Plan:
     """The plan with its checksum, and with the sentence of the first brake that holds it, if one does."""
     checksum = plan_checksum(plan, keyring)
-    sentences = list(brakes_that_hold(plan, snapshot, profile)) if plan.owned else []
+    sentences = [*_of_undone(plan, snapshot), *(brakes_that_hold(plan, snapshot, profile) if plan.owned else ())]
     return replace(plan, checksum=checksum, held=" ".join(sentences) or None)
 
 
+def _of_undone(plan: Plan, snapshot: Snapshot) -> Iterator[str]:
+    if plan.facts.digest in snapshot.undone_digests:
+        yield "The import of exactly this file was undone."
+
+
 def brakes_that_hold(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[str]:
-    """Every reason to ask a person first, as sentences."""
+    """Every further reason to ask a person first, as sentences."""
     yield from _certainties(plan, snapshot, profile)
     yield from _shares(plan, snapshot, profile)
 
@@ -51,8 +57,6 @@ def _certainties(plan: Plan, snapshot: Snapshot, profile: Profile) -> Iterator[s
     tells_encoding = bool(facts.encoding) and not facts.ascii_only and not mended
     if last is not None and last.encoding and tells_encoding and last.encoding != facts.encoding:
         yield f"The file's encoding is {facts.encoding}; at the last applied import it was {last.encoding}."
-    if facts.digest in snapshot.undone_digests:
-        yield "The import of exactly this file was undone."
     if last is not None:
         for who, reads in _what_chooses_rows(profile, Names((*last.header, *facts.header))):
             gone = sorted(_gone(reads, Names(last.header), Names(facts.header)))

@@ -147,6 +147,56 @@ def test_after_an_undo_the_same_file_is_held_until_approved(world: World) -> Non
     assert world.users()["a"]["display_name"] == "New"
 
 
+def test_a_first_import_that_was_undone_is_held_as_well(world: World) -> None:
+    world.imports(people("a,A"))
+    world.undo("run-001")
+
+    held = world.imports(people("a,A"))
+
+    assert held.plan.held == "The import of exactly this file was undone." and world.users() == {}
+    assert world.imports(people("a,A", "b,B")).plan.held is None
+
+
+def test_a_file_is_held_by_the_undo_of_its_own_import_whatever_was_imported_since(world: World) -> None:
+    first, second = people("a,A", "b,New"), people("a,A", "b,Newer")
+    world.imports(first)
+    world.imports(second)
+    world.undo("run-001")
+
+    assert world.imports(second).plan.held is None
+    assert world.imports(first).plan.held == "The import of exactly this file was undone."
+
+
+def test_a_file_that_came_again_before_its_import_was_undone_is_held_too(world: World) -> None:
+    world.imports(people("a,A"))
+    world.imports(people("a,A"))
+    world.undo("run-001")
+
+    held = world.imports(people("a,A"))
+    assert held.plan.held == "The import of exactly this file was undone."
+
+    world.imports(people("a,A"), approve=held.plan.checksum)
+    assert world.imports(people("a,A")).plan.held is None
+
+
+def test_an_import_whose_undo_was_undone_stands_again_and_so_on(world: World) -> None:
+    world.imports(people("a,A"))
+    file = people("a,New")
+    world.imports(file)
+
+    def statuses() -> list[str]:
+        return [run["status"] for run in reversed(world.runs())]
+
+    world.undo("run-002")
+    world.undo("run-003")
+    assert statuses() == ["applied", "applied", "undone", "applied"]
+    assert world.imports(file).plan.held is None
+
+    world.undo("run-004")
+    assert statuses() == ["applied", "undone", "applied", "undone", "nothing", "applied"]
+    assert world.imports(file).plan.held == "The import of exactly this file was undone."
+
+
 @pytest.mark.parametrize("run", ["nothing", "run-002"])
 def test_undo_of_what_wrote_nothing_is_wrong_use(world: World, run: str) -> None:
     world.imports(people("a,A"))

@@ -66,9 +66,32 @@ def last_applied_facts(connection: Connection, profile: str) -> SourceFacts | No
 
 
 def undone_digests(connection: Connection, profile: str) -> tuple[str, ...]:
-    """The digest of the last applied file, when its import was undone: it is held until approved."""
-    latest = _import_runs(connection, profile, ("applied", "nothing", "undone")).head(1)
-    return tuple(facts_from_json(text).digest for text in latest.filter(pl.col("status") == "undone")["source"])
+    """The files whose latest import that wrote was undone, unless one was let in since: each is held until approved."""
+    undone = sa.select(sa.func.min(runs.c.started).label("since")).where(*_imports(profile, ("undone",)))
+    since = connection.read(undone)["since"][0]
+    if since is None:
+        return ()
+    imports = connection.read(
+        sa.select(runs.c.id, runs.c.source, runs.c.status, runs.c.started)
+        .where(*_imports(profile, ("applied", "nothing", "undone")), runs.c.started >= since)
+        .order_by(runs.c.started, runs.c.id)
+    ).with_columns(digest=pl.col("source").str.json_path_match("$.digest"))
+    wrote_nothing = imports.filter(pl.col("status") == "nothing").group_by("digest").agg(again=pl.max("started"))
+    latest = imports.filter(pl.col("status") != "nothing").unique("digest", keep="last")
+    held = latest.filter(pl.col("status") == "undone").join(wrote_nothing, on="digest", how="left")
+    taken_back = held["id"].replace_strict(_last_undos(connection, profile), default="", return_dtype=pl.String)
+    return tuple(sorted(held.filter(pl.col("again").is_null() | (pl.col("again") < taken_back))["digest"]))
+
+
+def _last_undos(connection: Connection, profile: str) -> dict[str, str]:
+    """By run: when it was taken back last, or an undo of it was."""
+    undos = sa.select(runs.c.id, runs.c.undoes, runs.c.started).where(
+        runs.c.profile == profile, runs.c.kind == "undo", runs.c.status.in_(("applied", "undone"))
+    )
+    last: dict[str, str] = {}
+    for run, undone, started in connection.read(undos.order_by(runs.c.started.desc(), runs.c.id.desc())).iter_rows():
+        last[undone] = max(last.get(undone, ""), last.get(run, ""), started)
+    return last
 
 
 def facts_of_run(connection: Connection, run_id: str) -> SourceFacts:
@@ -87,10 +110,14 @@ def facts_from_json(text: str) -> SourceFacts:
 def _import_runs(connection: Connection, profile: str, statuses: tuple[str, ...]) -> pl.DataFrame:
     return connection.read(
         sa.select(runs.c.source, runs.c.status)
-        .where(runs.c.profile == profile, runs.c.kind == "import", runs.c.status.in_(statuses))
+        .where(*_imports(profile, statuses))
         .order_by(runs.c.started.desc(), runs.c.id.desc())
         .limit(20)
     )
+
+
+def _imports(profile: str, statuses: tuple[str, ...]) -> tuple[sa.ColumnElement[bool], ...]:
+    return runs.c.profile == profile, runs.c.kind == "import", runs.c.status.in_(statuses)
 
 
 def _users(connection: Connection, numbers: pl.DataFrame) -> pl.DataFrame:

@@ -108,9 +108,12 @@ def facts_json(facts: SourceFacts) -> str:
 
 
 def mark_undone(connection: Connection, run: Run) -> None:
-    """Marks the run that this one takes back."""
-    if run.undoes is not None:
-        connection.execute(sa.update(runs).where(runs.c.id == run.undoes).values(status="undone"))
+    """Marks the run that this one takes back; where that is an undo itself, what it took back stands again."""
+    target, status = run.undoes, "undone"
+    while target is not None:
+        connection.execute(sa.update(runs).where(runs.c.id == target).values(status=status))
+        target = connection.read(sa.select(runs.c.undoes).where(runs.c.id == target))["undoes"][0]
+        status = "applied" if status == "undone" else "undone"
 
 
 def _changes(run_id: str, plan: Plan) -> pl.DataFrame:
