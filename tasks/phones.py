@@ -231,6 +231,6 @@ def _issues(altered: pl.DataFrame, taken: pl.DataFrame, records: Records) -> lis
     ]
 
 
-assign_phones = step("assign-phones", version=3, reads=("brakes", "prefilter", "structure", "variables"))(
+assign_phones = step("assign-phones", version=4, reads=("brakes", "prefilter", "structure", "variables"))(
     assign_phones_to_users
 )
