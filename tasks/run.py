@@ -50,8 +50,12 @@ def new_run_id(now: datetime, identity: str = "") -> str:
 
     Another id at the same second must not meet it: apply takes a known id for its own earlier attempt.
     """
-    tail = hashlib.sha256(identity.encode()).hexdigest()[:8] if identity else secrets.token_hex(4)
-    return f"{now:%Y%m%d-%H%M%S}-{tail}"
+    return f"{now:%Y%m%d-%H%M%S}{ending_of_run_id(identity) if identity else '-' + secrets.token_hex(4)}"
+
+
+def ending_of_run_id(identity: str) -> str:
+    """How the id of the run of this identity ends, whenever it was."""
+    return "-" + hashlib.sha256(identity.encode()).hexdigest()[:8]
 
 
 def timestamp(now: datetime) -> str:

@@ -1,11 +1,15 @@
 """The console as an ASGI application: its pages, its headers, and what a person sees when something is refused."""
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -27,7 +31,9 @@ from deployments.console.saved import BrokenProfileError
 from deployments.console.web import HERE, Site, go, open_site, page, visitor_of
 from tasks.errors import RollcallError
 from tasks.settings import Settings
+from tasks.uploads import forget_expired_uploads
 
+TIDY_SECONDS: Final = 600
 _SENTENCES: Final = {404: "There is no such page.", 405: "This address does not take that request."}
 
 
@@ -39,7 +45,9 @@ def create_app(settings: Settings, access: Access) -> FastAPI:
     async def life(app: FastAPI) -> AsyncGenerator[None]:
         site.desk.warm()
         site.schedules.standing()
+        tidying = asyncio.create_task(_tidy(site))
         yield
+        tidying.cancel()
         site.schedules.close()
         site.desk.close()
 
@@ -60,6 +68,15 @@ def create_app(settings: Settings, access: Access) -> FastAPI:
     app.add_middleware(SafeHeaders, hosts=access.hosts)
     _add_refusals(app)
     return app
+
+
+async def _tidy(site: Site) -> None:
+    """Takes away what is kept no longer, whether anybody works or not."""
+    while True:
+        await run_in_threadpool(site.jobs.sweep, time.time())
+        with suppress(RollcallError):
+            await run_in_threadpool(forget_expired_uploads, site.store, datetime.now(UTC))
+        await asyncio.sleep(TIDY_SECONDS)
 
 
 class _Static(StaticFiles):

@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import time
+from calendar import timegm
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -91,7 +92,7 @@ class Jobs:
         return self.folder / job_id
 
     def read(self, job_id: str) -> Job | None:
-        """The job; None where there is none (any more)."""
+        """The job; None where there is none (any more), or where its 24 hours are over."""
         if not _ID.fullmatch(job_id):
             return None
         try:
@@ -102,7 +103,8 @@ class Jobs:
             "steps": [(name, at) for name, at in content["steps"]],
             "error": tuple(content["error"] or ()) or None,
         }
-        return Job(**content)
+        job = Job(**content)
+        return job if time.time() - job.created < KEPT_SECONDS else None
 
     def write(self, job: Job) -> Job:
         """Keeps the job as it is now."""
@@ -140,9 +142,17 @@ class Jobs:
 
     def sweep(self, now: float) -> None:
         """Takes away what is older than 24 hours."""
-        for job in self.all():
-            if now - job.created > KEPT_SECONDS:
-                self.discard(job.id)
+        for place in self.folder.iterdir() if self.folder.is_dir() else ():
+            if now - _made(place) >= KEPT_SECONDS:
+                self.discard(place.name)
+
+
+def _made(place: Path) -> float:
+    """When the job of a folder was made, by its name; a folder of another name is nothing of ours."""
+    try:
+        return timegm(time.strptime(place.name[:15], "%Y%m%d-%H%M%S"))
+    except ValueError:
+        return float("inf")
 
 
 class Desk:
@@ -166,8 +176,6 @@ class Desk:
     def hand_over(self, job: Job) -> None:
         """Begins the job in a worker."""
         from deployments.console.work import perform
-
-        self.jobs.sweep(time.time())
 
         def note_death(done: Future[None]) -> None:
             now = self.jobs.read(job.id)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
-from tasks.run import new_run_id
+from tasks.run import ending_of_run_id, new_run_id
 from tasks.step import ORDER
 
 LOOK_SECONDS: Final = 0.5
@@ -69,7 +68,6 @@ def run_on_worker(deployment: str, request: dict[str, Any], tell: Callable[[str,
 
 def flow_run_of(run: str) -> str | None:
     """The flow run that wrote this run of our history; its id's digest is the end of ours."""
-    tail = run.rpartition("-")[2]
     with get_client(sync_client=True) as client:
         for offset in range(0, RUNS_LOOKED_AT, 200):
             found = client.read_flow_runs(
@@ -79,7 +77,7 @@ def flow_run_of(run: str) -> str | None:
                 offset=offset,
             )
             for each in found:
-                if sha256(str(each.id).encode()).hexdigest()[:8] == tail:
+                if run.endswith(ending_of_run_id(str(each.id))):
                     return str(each.id)
             if len(found) < 200:
                 return None

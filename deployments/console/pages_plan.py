@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from deployments.console.jobs import Job
+from deployments.console.outcome import stopped, work_on_plans
 from deployments.console.receive import Fields, Received, receive_form
 from deployments.console.refusal import RefusalError
 from deployments.console.saved import require_profile, saved_profile
@@ -95,21 +96,23 @@ def show_plan(request: Request, visitor: Viewer, job_id: str) -> Response:
         return go(f"/runs/{job.run}")
     plan = visitor.site.plans.of(job_id) if job.status == "done" else None
     if plan is None:
-        return page(request, visitor, "progress.html", job=job, steps=_steps(job), now=time.time())
+        ending = stopped(job, visitor.site.store) if job.status == "failed" else None
+        return page(request, visitor, "progress.html", job=job, steps=_steps(job), now=time.time(), ending=ending)
     cut, show = cut_of(request), request.query_params.get("show", "changes")
     show = show if show in {"changes", "phones", "issues"} else "changes"
     pages = {"changes": plan.page_of_changes, "phones": plan.page_of_phones, "issues": plan.page_of_issues}
     found = pages[show](cut)
     values: dict[str, Any] = {"job": job, "plan": plan, "head": plan.head, "show": show, "rows": found.rows}
     has_failed = (visitor.site.jobs.place(job_id) / "failed").is_file()
-    can_import = job.undoes == "" and _has_its_file(visitor, job)
+    work = work_on_plans(visitor.site.jobs.all()).get(job.id)
     return page(
         request,
         visitor,
         "plan.html",
         pager=pager(request, cut, found.total),
         has_failed=has_failed,
-        can_import=can_import,
+        has_file=_has_its_file(visitor, job),
+        work=work,
         **values,
     )
 
@@ -133,8 +136,10 @@ def import_plan(visitor: Operator, job_id: str, form: CheckedForm) -> Response:
     checksum, approve = str(plan.head["checksum"]), form["approve"]
     if plan.head["held"] and approve != checksum:
         raise RefusalError(409, "A brake holds this plan. Look at it, and approve it there.")
+    if running := _work_on(visitor, job, "This plan was imported already. Simulate again."):
+        return running
     if not _has_its_file(visitor, job):
-        raise RefusalError(409, "This plan was imported already. Simulate again.")
+        raise RefusalError(409, "The file is not kept any more. Upload it again.")
     facts = {"approve": checksum} if plan.head["held"] else {"expected": checksum}
     made = site.jobs.new("import", job.profile, visitor.name, **job.source, of=job.id, **facts)
     visitor.note("approve" if plan.head["held"] else "import", f"{job.profile} {checksum}")
@@ -166,6 +171,8 @@ def undo(visitor: Admin, job_id: str, form: CheckedForm) -> Response:
         raise RefusalError(409, "This plan is not there any more. Simulate again.")
     if form["approve"] != plan.head["checksum"]:
         raise RefusalError(409, "A brake holds this plan. Look at it, and approve it there.")
+    if running := _work_on(visitor, job, "This run was taken back already. The history tells of it."):
+        return running
     made = site.jobs.new("undo", job.profile, visitor.name, undoes=job.undoes, of=job.id, approve=form["approve"])
     visitor.note("undo", job.undoes)
     site.desk.hand_over(made)
@@ -225,6 +232,19 @@ def _job(visitor: Visitor, job_id: str) -> Job:
     if job is None:
         raise RefusalError(404, "This plan is not there any more. Plans are kept for 24 hours; simulate again.")
     return job
+
+
+def _work_on(visitor: Visitor, plan: Job, done: str) -> Response | None:
+    """On to the work on this plan that is not over; None where there is none.
+
+    Raises: RefusalError where the plan is applied.
+    """
+    work = work_on_plans(visitor.site.jobs.all()).get(plan.id)
+    if work is None:
+        return None
+    if work.over:
+        raise RefusalError(409, done)
+    return go(f"/plans/{work.id}")
 
 
 def _steps(job: Job) -> list[tuple[str, float | None]]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from deployments.console.first_rows import FirstRows, first_rows
+from deployments.console.outcome import work_on_plans
 from deployments.console.pages_automate import PRESETS
 from deployments.console.receive import Fields, Sink, receive_form
 from deployments.console.refusal import RefusalError
@@ -55,11 +56,16 @@ def list_profiles(request: Request, visitor: Viewer) -> Response:
     listed = [_listed(path, last.get(path.stem)) for path in profile_files(visitor.site.settings)]
     orphans = {name: count for name, count in sorted(owned.items()) if name not in {each.name for each in listed}}
     every = visitor.site.jobs.all()
-    jobs = [job for job in every if job.kind == "simulate"][:5]
-    under_way = [job for job in every if not job.over]
-    standing = visitor.site.schedules.standing()
-    values: dict[str, Any] = {"profiles": listed, "jobs": jobs, "standing": standing, "orphans": orphans, "last": last}
-    return page(request, visitor, "profiles.html", presets=PRESETS, under_way=under_way, **values)
+    work = work_on_plans(every)
+    values: dict[str, Any] = {
+        "profiles": listed,
+        "plans": [(job, work.get(job.id)) for job in every if job.kind == "simulate"][:5],
+        "under_way": [job for job in every if not job.over],
+        "standing": visitor.site.schedules.standing(),
+        "orphans": orphans,
+        "last": last,
+    }
+    return page(request, visitor, "profiles.html", presets=PRESETS, **values)
 
 
 @router.get("/profiles/new")

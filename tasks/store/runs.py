@@ -22,6 +22,13 @@ def find_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
     return found.to_dicts()[0] if found.height else None
 
 
+def find_run_ending(connection: Connection, ending: str) -> dict[str, Any] | None:
+    """The newest run whose id ends so; see `tasks.run.ending_of_run_id`."""
+    query = sa.select(runs).where(runs.c.id.endswith(ending)).order_by(runs.c.started.desc()).limit(1)
+    found = connection.read(query).to_dicts()
+    return found[0] if found else None
+
+
 def find_ended_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
     """The run of this id if it came to an end that stays; a failure is none, since it may be tried again."""
     found = find_run(connection, run_id)
