@@ -124,12 +124,11 @@ def test_who_guesses_too_often_has_to_wait() -> None:
     now = [0.0]
     guesses = Guesses(lambda: now[0])
     for _ in range(GUESSES):
-        assert guesses.allowed("name ada")
-        guesses.failed("name ada")
+        assert guesses.attempt("name ada")
 
-    assert not guesses.allowed("name ada") and guesses.allowed("name bob")
+    assert not guesses.attempt("name ada") and guesses.attempt("name bob")
     now[0] = 301
-    assert guesses.allowed("name ada")
+    assert guesses.attempt("name ada")
 
 
 def test_only_a_named_proxy_may_name_a_person(place: Path) -> None:

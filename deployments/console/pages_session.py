@@ -29,12 +29,11 @@ def log_in(request: Request, visitor: AnyVisitor, form: CheckedForm) -> Response
     """Begins a session for the person whose password this is."""
     site = visitor.site
     keys = (f"address {visitor.address}", f"name {form['name']}")
-    if not site.guesses.allowed(*keys):
+    if not site.guesses.attempt(*keys):
         message = visitor.said("Too many attempts. Wait five minutes, then try again.")
         return page(request, visitor, "login.html", 429, message=message)
     person = site.access.proved(form["name"], form["password"]) if site.access.local is None else None
     if person is None:
-        site.guesses.failed(*keys)
         site.audit.note("nobody", "login-failed", form["name"][:80], address=visitor.address)
         return page(request, visitor, "login.html", 401, message=visitor.said("Name or password are not right."))
     site.guesses.forget(*keys)

@@ -1,17 +1,20 @@
 """Sessions in signed cookies, a token against forged requests for each, and a limit on guesses at the login.
 
 A cookie names the person and when the session began; it is signed under a sub-key of the installation, so that a
-restart logs nobody out. The token of a session is derived from its id: it is nowhere stored.
+restart logs nobody out. Which sessions were ended stands in a file, so that a restart lets nobody in again either. The
+token of a session is derived from its id: it is nowhere stored.
 """
 
 import base64
 import hmac
 import json
+import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Final
 
@@ -36,10 +39,12 @@ class Session:
 class Sessions:
     """Makes, reads and ends sessions."""
 
-    def __init__(self, keyring: Keyring, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, keyring: Keyring, ended: Path, clock: Callable[[], float] = time.time) -> None:
         self._key = keyring.derive("console sessions")
         self._clock = clock
-        self._ended: dict[str, float] = {}
+        self._file = ended
+        self._lock = Lock()
+        self._ended = _read_ended(ended)
 
     def start(self, person: Person | None) -> Session:
         """A new session; a login always gets one, so that none can be planted before it."""
@@ -65,8 +70,10 @@ class Sessions:
     def end(self, session: Session) -> None:
         """Makes the session's cookie worthless, wherever a copy of it is."""
         now = self._clock()
-        self._ended = {each: ended for each, ended in self._ended.items() if now - ended < LIFETIME_SECONDS}
-        self._ended[session.id] = now
+        with self._lock:
+            lasting = {each: ended for each, ended in self._ended.items() if now - ended < LIFETIME_SECONDS}
+            self._ended = {**lasting, session.id: now}
+            _write_ended(self._file, self._ended)
 
     def token(self, session: Session) -> str:
         """What every form of the session carries."""
@@ -80,35 +87,49 @@ class Sessions:
         return hmac.digest(self._key, f"{purpose}:{text}".encode(), "sha256").hex()
 
 
+def _read_ended(file: Path) -> dict[str, float]:
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
+def _write_ended(file: Path, ended: Mapping[str, float]) -> None:
+    """An id alone opens nothing: a cookie is signed."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:  # noqa: PTH123
+        json.dump(ended, out)
+    draft.replace(file)
+
+
 class Guesses:
-    """Counts failed logins by address and by name; too many of either have to wait."""
+    """Counts attempts to log in by address and by name; too many of either have to wait."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._failed: dict[str, deque[float]] = {}
+        self._made: dict[str, deque[float]] = {}
         self._lock = Lock()
 
-    def allowed(self, *keys: str) -> bool:
-        """Whether another attempt may be made now."""
+    def attempt(self, *keys: str) -> bool:
+        """Whether another attempt may be made now; it counts before it is known how it ends, so that none overtakes."""
         with self._lock:
-            return all(len(self._recent(key)) < GUESSES for key in keys)
-
-    def failed(self, *keys: str) -> None:
-        """Notes a failed attempt."""
-        with self._lock:
+            if any(len(self._recent(key)) >= GUESSES for key in keys):
+                return False
             for key in keys:
-                self._failed.setdefault(key, deque()).append(self._clock())
+                self._made.setdefault(key, deque()).append(self._clock())
+            return True
 
     def forget(self, *keys: str) -> None:
         """After a login that succeeded."""
         with self._lock:
             for key in keys:
-                self._failed.pop(key, None)
+                self._made.pop(key, None)
 
     def _recent(self, key: str) -> deque[float]:
-        times = self._failed.get(key, deque())
+        times = self._made.get(key, deque())
         while times and self._clock() - times[0] > GUESSES_SECONDS:
             times.popleft()
         if not times:
-            self._failed.pop(key, None)
+            self._made.pop(key, None)
         return times

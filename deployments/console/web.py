@@ -82,7 +82,7 @@ def open_site(settings: Settings, access: Access) -> Site:
         settings=settings,
         store=store,
         access=access,
-        sessions=Sessions(store.keyring),
+        sessions=Sessions(store.keyring, home / "ended-sessions.json"),
         guesses=Guesses(),
         audit=Audit(settings.home / "audit.log"),
         jobs=jobs,
