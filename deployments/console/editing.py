@@ -1,6 +1,7 @@
 """Changes a profile's YAML as a careful person would: only the setting that changed, every comment kept."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from io import StringIO
 from typing import Any, Final
@@ -14,6 +15,10 @@ CREDENTIALS: Final = ("user", "password", "token", "header")
 NEEDED: Final = {"none": (), "basic": ("user", "password"), "bearer": ("token",), "header": ("token", "header")}
 """How a server is asked who one is, and the names that this needs."""
 BRAKES: Final = ("remove_percent", "remove_floor", "update_percent", "shrink_percent")
+
+
+_NO_BLOCK: Final = re.compile("[\r\x85\u2028\u2029]")
+"""What YAML takes for the end of a line, so that a block cannot hold it."""
 
 
 def version_of(text: str) -> str:
@@ -99,10 +104,11 @@ def _set_block(parent: Any, name: str, source: str) -> None:
 
 
 def _block(source: str) -> Any:
-    from ruamel.yaml.scalarstring import LiteralScalarString
+    """A text as a block, letter by letter: a tab or a blank at the end of a line may stand inside a string."""
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
-    lines = [line.rstrip() for line in source.replace("\r\n", "\n").replace("\t", "    ").split("\n")]
-    return LiteralScalarString("\n".join(lines).strip("\n") + "\n")
+    text = source.replace("\r\n", "\n").strip("\n") + "\n"
+    return DoubleQuotedScalarString(text) if _NO_BLOCK.search(text) else LiteralScalarString(text)
 
 
 def _same(source: object) -> str:

@@ -172,9 +172,19 @@ def _edited(text: str, tab: str, form: Form) -> str:
 
 
 def _variables(form: Form) -> dict[str, str]:
-    pairs = zip(form.all("variable"), form.all("source"), strict=False)
-    removed = form["remove"]
-    return {name.strip(): source for name, source in pairs if name.strip() and name.strip() != removed}
+    """The variables of the form, as many as it has.
+
+    Raises: ProfileError for a name that stands twice, and for a source without a name.
+    """
+    pairs = zip(map(str.strip, form.all("variable")), form.all("source"), strict=False)
+    kept = [(name, source) for name, source in pairs if (name or source.strip()) and name != (form["remove"] or None)]
+    names = [name for name, _ in kept]
+    problems = [Problem("a source has no name: name the variable, or empty its source")] if "" in names else []
+    twice = dict.fromkeys(name for name in names if name and names.count(name) > 1)
+    problems += [Problem(f"{name} stands twice: rename one of the two, or remove it") for name in twice]
+    if problems:
+        raise ProfileError("variables", problems)
+    return dict(kept)
 
 
 def _brakes(form: Form) -> dict[str, float]:
@@ -198,7 +208,10 @@ def _local_problems(tab: str, form: Form) -> list[Problem]:
         case "structure":
             return _problems_of(lambda: compile_structure(_text(form["source"])))
         case "variables":
-            return [problem for pair in _variables(form).items() for problem in _problems_of_variable(*pair)]
+            try:
+                return [problem for pair in _variables(form).items() for problem in _problems_of_variable(*pair)]
+            except ProfileError as error:
+                return error.problems
         case _:
             return []
 
