@@ -1,6 +1,7 @@
 """Profiles: what there is and how it last went; a new one, proposed from a CSV."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tasks.errors import ProfileError, RollcallError, WrongUseError
 from tasks.output import Source, SourceFacts
 from tasks.profile import Profile
 from tasks.profile_file import new_profile, profile_files
+from tasks.run import timestamp
 from tasks.store.pages import last_runs
 from tasks.store.views import owners
 
@@ -104,11 +106,12 @@ def make_profile(request: Request, visitor: Admin, form: CheckedForm) -> Respons
     if choices.get("type") == "upload":
         choices.pop("url", None)
     try:
-        new_profile(form["name"], visitor.site.settings, choices)
+        path = new_profile(form["name"], visitor.site.settings, choices)
     except WrongUseError as error:
         problem = "\n".join(map(str, error.problems)) if isinstance(error, ProfileError) else error.message
         values = {**_DEFAULTS, **form.chosen("name", *CHOICES)}
         return page(request, visitor, "new.html", 422, values=values, found=None, problem=problem)
+    visitor.site.versions.begin(path, visitor.name, timestamp(datetime.now(UTC)))
     visitor.note("new-profile", form["name"])
     visitor.site.schedules.renew_forms()
     return go(f"/profiles/{form['name']}/basic")

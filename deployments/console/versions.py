@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Final, Literal
@@ -15,6 +16,7 @@ from typing import Final, Literal
 from deployments.console.editing import version_of
 from tasks.profile import Profile
 from tasks.profile_file import parse_profile, read_profile_text
+from tasks.run import timestamp
 
 _SAVING: Final = Lock()
 
@@ -29,7 +31,7 @@ class ConflictError(Exception):
 
 @dataclass(frozen=True)
 class Version:
-    """One saved state of a profile."""
+    """One state of a profile; without an author it was written outside the console."""
 
     version: str
     time: str
@@ -62,11 +64,15 @@ class Versions:
             if version_of(before) != seen:
                 raise ConflictError(before)
             if before != text:
-                if not self.of(path.stem):
-                    self._keep(path.stem, Version(version_of(before), "", "", before))
+                self._keep_outside_edit(path, before)
                 _write(path, text)
                 self._keep(path.stem, Version(version_of(text), time, author, text))
         return profile
+
+    def begin(self, path: Path, author: str, time: str) -> None:
+        """Keeps the first version of a profile that was just made here."""
+        text = read_profile_text(path)
+        self._keep(path.stem, Version(version_of(text), time, author, text))
 
     def of(self, profile: str) -> list[Version]:
         """The versions of a profile, newest first."""
@@ -75,6 +81,13 @@ class Versions:
             return []
         files = sorted((path for path in folder.iterdir() if path.suffix == ".json"), reverse=True)
         return [Version(**json.loads(path.read_text("utf-8"))) for path in files]
+
+    def _keep_outside_edit(self, path: Path, text: str) -> None:
+        """Keeps what was not saved here last, so that nobody here is taken for its author."""
+        newest = next(iter(self.of(path.stem)), None)
+        if newest is None or newest.text != text:
+            written = timestamp(datetime.fromtimestamp(path.stat().st_mtime, UTC))
+            self._keep(path.stem, Version(version_of(text), written, "", text))
 
     def _keep(self, profile: str, version: Version) -> None:
         folder = self._folder / profile
