@@ -11,7 +11,10 @@ from deployments.console.pages_automate import PRESETS
 from deployments.console.shown import WEEKDAYS
 from deployments.console.words import LONGEST_SENTENCES, Told, Tongue, in_german, preferred, said
 from tasks.errors import SourceError
+from tasks.expression.compiled import compile_expression
+from tasks.expression.errors import ExpressionError
 from tasks.issue import CATALOGUE
+from tasks.rendering.structure import StructureError, compile_structure
 from tasks.user import FIELDS
 from tests.world import World, people
 
@@ -81,6 +84,32 @@ def test_what_is_wrong_with_a_header_is_told_in_german(tmp_path: Path) -> None:
         with pytest.raises(SourceError) as caught:
             world.simulate(people("a,A", header=header))
         assert told in (in_german(caught.value.message) or "")
+
+
+@pytest.mark.parametrize(
+    ("snippet", "german"),
+    [
+        ("return tru(;", "Hier fehlt `)`"),
+        ("return $row['a'", "Syntaxfehler: [ wird nie geschlossen"),
+        ("return trm($row);", "Die Funktion trm() ist unbekannt; meinten Sie trim()?"),
+        ("return substr('a');", "1 Argument, erwartet substr(string $string, int $offset"),
+    ],
+)
+def test_what_is_wrong_with_a_snippet_is_told_in_german(snippet: str, german: str) -> None:
+    with pytest.raises(ExpressionError) as raised:
+        compile_expression(snippet, name="job")
+    message = raised.value.problems[0].message
+
+    told = [GERMAN.problem(message), GERMAN.problem(f"job: {message}")]
+    assert [each.language for each in told] == ["de", "de"] and told[0].text.startswith(german)
+    assert told[1].text == f"job: {told[0].text}"
+
+
+def test_what_is_wrong_with_a_structure_is_told_in_german() -> None:
+    for source in ("[]", "{", '{ "identity": [ }', '{"identity": {{#if a}}}', '{"a": 1 "b": 2}', "{{/if}}"):
+        with pytest.raises(StructureError) as raised:
+            compile_structure(source)
+        assert {GERMAN.problem(each.message).language for each in raised.value.problems} == {"de"}, source
 
 
 def test_a_sentence_that_is_not_known_stays_english_and_says_so() -> None:

@@ -60,6 +60,14 @@ class Tongue:
         german = in_german(text) if self.language == "de" else None
         return Told(text, "en") if german is None else Told(german, "de")
 
+    def problem(self, message: str) -> Told:
+        """What is wrong with an edit; the variable that it stands in is named before it."""
+        found, (place, colon, rest) = self.told(message), message.partition(": ")
+        if found.language == self.language or not colon:
+            return found
+        inner = self.told(rest)
+        return Told(f"{place}: {inner.text}", inner.language)
+
     def issue(self, issue: Mapping[str, Any]) -> Told:
         """What is wrong with a row."""
         found = self.told(issue["message"])
