@@ -23,10 +23,12 @@ import uvicorn
 
 from deployments.console.access import access_for
 from deployments.console.app import create_app
+from deployments.console.receive import HEAD_BYTES
+from deployments.console.samples import whole_lines
 from deployments.console.work import keep_plan
 from tasks.output import SourceFacts
 from tasks.plan import PHONE_CHANGES_SCHEMA, Plan, empty_summary
-from tasks.profile_file import new_profile
+from tasks.profile_file import find_profile, load_profile, new_profile
 from tasks.report import Report
 from tasks.settings import Settings
 from tasks.store import tables
@@ -120,6 +122,15 @@ def plan_of_removals() -> Plan:
     return Plan(profile="staff", mode="sync", changes=changes, phones=phones, summary=summary, facts=SourceFacts())
 
 
+def sample() -> bytes:
+    """As much of a file as is kept for the previews of the tabs."""
+    header = b"displayname,username,password,pin,phone,givenname,surname,email,mobile,job\n"
+    rows = b"".join(
+        b"User %d,user%d,secret,1234,%d,User,%d,u%d@x.y,,Sales\n" % (at, at, at, at, at) for at in range(1000)
+    )
+    return whole_lines((header + rows)[:HEAD_BYTES])
+
+
 def first_byte_ms(client: httpx.Client, path: str) -> float:
     """The median time from the request to the first byte of its answer."""
     times: list[float] = []
@@ -143,6 +154,7 @@ def main() -> int:
         jobs: Any = app.state.site.jobs
         job = jobs.new("simulate", "staff", "bench", status="done")
         keep_plan(Report(plan=plan_of_removals()), job.id, jobs)
+        app.state.site.samples.keep(load_profile(find_profile("staff", settings)), sample(), whole=True)
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
         thread = threading.Thread(target=server.run)
         thread.start()
