@@ -10,6 +10,7 @@ from flows.request import ImportRequest, UndoRequest, offer_upload, open_job, op
 from flows.undo_order import simulate_undo_of
 from tasks.errors import RollcallError, WrongUseError
 from tasks.prefect_server import start_server
+from tasks.prefect_settings import leave_the_terminal_to_the_command
 from tasks.profile_file import find_profile, load_profile
 from tasks.report import Report
 from tasks.settings import Settings
@@ -41,6 +42,7 @@ def import_file(
 
 def run_flow(request: ImportRequest) -> Report:
     """As `import_file`, for a request that is already made."""
+    leave_the_terminal_to_the_command()
     # Before Prefect is imported: a server that is started for this run gets ready meanwhile.
     server_is_ready = start_server()
     from flows.import_users import import_users
@@ -108,6 +110,7 @@ def undo_run(run: str, settings: Settings, approve: str | None = None) -> Report
 
 def run_undo_flow(request: UndoRequest) -> Report:
     """As `undo_run`, for a request that is already made."""
+    leave_the_terminal_to_the_command()
     server_is_ready = start_server()
     from flows.undo_import import undo_import
 

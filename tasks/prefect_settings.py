@@ -10,6 +10,8 @@ from typing import Final
 
 LOGGING: Final = Path(__file__).with_name("prefect_logging.yml")
 
+_CONSOLE_LEVEL: Final = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
+
 _DEFAULTS: Final = {
     # Nobody is called who was not asked for.
     "DO_NOT_TRACK": "1",
@@ -19,7 +21,7 @@ _DEFAULTS: Final = {
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     # Runs tell their story to the server; a terminal hears of trouble only.
     "PREFECT_LOGGING_LEVEL": "INFO",
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+    _CONSOLE_LEVEL: "WARNING",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "rollcall",
     # Without PREFECT_API_URL: a server for the time of the command, on the database that PREFECT_HOME keeps.
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
@@ -35,6 +37,14 @@ EPHEMERAL: Final = {
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
 }
+
+
+def leave_the_terminal_to_the_command() -> None:
+    """For a command that tells a failure itself, in one text: Prefect's words about it go to the server only.
+
+    Call it before `prepare_prefect`, and so before Prefect is imported.
+    """
+    os.environ.setdefault(_CONSOLE_LEVEL, "CRITICAL")
 
 
 def prepare_prefect() -> None:

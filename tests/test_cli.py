@@ -76,6 +76,17 @@ def test_the_seed_is_imported_through_the_flow_and_the_second_run_has_nothing_to
     assert "create" in rollcall("show", "--login", "mmuster").stdout
 
 
+def test_an_import_that_fails_says_so_in_one_text(place: Path, prefect_server: PrefectServer) -> None:
+    (place / "users.csv").write_text("Max Muster,mmuster,12ab34cd56,1234\n")
+    command = [sys.executable, "-c", SCRIPT, "import", "staff", str(place / "users.csv")]
+    environment = {name: value for name, value in os.environ.items() if "LOGGING" not in name}
+
+    found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    assert found.returncode == 3 and found.stdout == ""
+    assert found.stderr.startswith("The file has no column username") and found.stderr.count("\n") == 1
+
+
 def test_a_rejected_row_is_exit_1_and_named(place: Path) -> None:
     (place / "users.csv").write_text("username,displayname,phone\na,A,012\nb,B,\n")
 
