@@ -95,8 +95,10 @@ def new(name: str, **choices: str | None) -> None:
 def simulate(profile: str, file: Path | None, as_json: bool, save: Path | None) -> int:
     """Make and show the plan; write nothing."""
     from deployments.imports import simulate_file
+    from deployments.progress import shown_steps
 
-    report = simulate_file(profile, file, Settings())
+    with shown_steps():
+        report = simulate_file(profile, file, Settings())
     if save is not None:
         save.write_text(json.dumps(report.document(), ensure_ascii=False, indent=2), "utf-8")
     return _shown(report, as_json)
@@ -112,11 +114,14 @@ def simulate(profile: str, file: Path | None, as_json: bool, save: Path | None) 
 def import_(profile: str, file: Path | None, as_json: bool, plan: Path | None, approve: str | None) -> int:
     """Bring the phone system in line with the CSV."""
     from deployments.imports import import_file, saved_checksum
+    from deployments.progress import shown_steps
 
     if plan is not None and approve is not None:
         raise WrongUseError("plan-and-approve", "Use --plan or --approve, not both: each names the plan that may pass.")
     expected = saved_checksum(plan) if plan is not None else None
-    return _shown(import_file(profile, file, Settings(), approve=approve, expected=expected), as_json)
+    with shown_steps():
+        report = import_file(profile, file, Settings(), approve=approve, expected=expected)
+    return _shown(report, as_json)
 
 
 @rollcall.command()
@@ -161,9 +166,12 @@ def failed(run: str, output: Path | None) -> None:
 def undo(run: str, only_simulate: bool, approve: str | None, as_json: bool) -> int:
     """Take an applied run back."""
     from deployments.imports import simulate_undo, undo_run
+    from deployments.progress import shown_steps
 
     settings = Settings()
-    return _shown(simulate_undo(run, settings) if only_simulate else undo_run(run, settings, approve), as_json)
+    with shown_steps():
+        report = simulate_undo(run, settings) if only_simulate else undo_run(run, settings, approve)
+    return _shown(report, as_json)
 
 
 @rollcall.command()

@@ -76,7 +76,7 @@ def _nobody(step: str) -> None:
 
 
 watcher: ContextVar[Callable[[str], None]] = ContextVar("watcher", default=_nobody)
-"""Who is told the name of each step of the flow before it runs."""
+"""Who is told the name of each step before it runs."""
 
 
 def as_task(step: Step[P, R], /) -> Callable[P, R]:
@@ -87,6 +87,7 @@ def as_task(step: Step[P, R], /) -> Callable[P, R]:
 
 def as_function(step: Step[P, R], /) -> Callable[P, R]:
     """The step as its plain function, without an orchestrator."""
+    watcher.get()(step.name)
     return step.function
 
 
@@ -124,6 +125,7 @@ def plan_against(snapshot: Snapshot, records: Records, job: Job, call: Calling) 
 def simulate_import(job: Job, call: Calling = as_function) -> Report:
     """The plan, made by the same functions that an import runs; nothing is written."""
     if call is not as_task:
+        watcher.get()(fetch.name)
         job = replace(job, fetching=job.fetching or fetch_with_retries)
     plan = make_plan(take_in(job, call).records, job, call)
     return call(report)(plan, None)

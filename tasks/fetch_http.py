@@ -26,6 +26,7 @@ from tasks.archive import Limits, gunzip, inflate
 from tasks.checked_connection import CheckedAdapter
 from tasks.errors import SourceError, TransientSourceError
 from tasks.fetch_options import FetchOptions, has_port
+from tasks.progress import progress
 from tasks.tls import tls_context, tls_fault
 from tasks.watchdog import Watchdog
 
@@ -178,12 +179,14 @@ def _body(response: requests.Response, exchange: Exchange, url: str) -> bytes:
     size = 0
     if stated_bytes is not None and stated_bytes > limit_bytes:
         raise _too_large(exchange.shown(url), exchange.options)
-    while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
-        size += len(piece)
-        if size > limit_bytes:
-            raise _too_large(exchange.shown(url), exchange.options)
-        _seconds_left(exchange, url)
-        pieces.append(piece)
+    with progress("bytes", stated_bytes or 0) as advance:
+        while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
+            size += len(piece)
+            if size > limit_bytes:
+                raise _too_large(exchange.shown(url), exchange.options)
+            _seconds_left(exchange, url)
+            pieces.append(piece)
+            advance(size)
     _seconds_left(exchange, url)  # the watchdog's bite looks like the end of a body
     if stated_bytes is not None and size != stated_bytes:
         raise _cut(exchange.shown(url), f"{size} of {stated_bytes} bytes came")

@@ -18,6 +18,8 @@ from tasks.artifacts import show_output
 from tasks.cache_policy import LineagePolicy, ResultStorage, ShelfStorage
 from tasks.errors import TransientSourceError
 from tasks.output import Output
+from tasks.progress import listener
+from tasks.progress_bar import ProgressBar
 from tasks.redact import safe
 from tasks.retry import RetryPolicy, waited
 from tasks.seal_results import SealedSerializer, opened
@@ -71,12 +73,15 @@ def _attempt(function: Callable[..., Any], conduct: "Conduct") -> Callable[..., 
     @functools.wraps(function)
     def attempt(*args: Any, **kwargs: Any) -> Any:
         opened.set(None)
+        token = listener.set(ProgressBar(conduct.artifact_key, listener.get()))
         try:
             output = bounded(*args, **kwargs)
         except TransientSourceError as error:
             failure = _waited_out(error, conduct.retries)
         else:
             return _with_lineage(output, conduct)
+        finally:
+            listener.reset(token)
         raise failure
 
     return attempt

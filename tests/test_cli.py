@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -85,6 +86,21 @@ def test_an_import_that_fails_says_so_in_one_text(place: Path, prefect_server: P
 
     assert found.returncode == 3 and found.stdout == ""
     assert found.stderr.startswith("The file has no column username") and found.stderr.count("\n") == 1
+
+
+def test_a_terminal_is_told_which_step_runs_and_a_pipe_is_not(place: Path) -> None:
+    at_terminal, terminal = pty.openpty()
+    command = [sys.executable, "-c", SCRIPT, "simulate", "staff", str(SEED)]
+
+    subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, check=True)
+    os.close(terminal)
+    said = os.read(at_terminal, 10_000).decode()
+    os.close(at_terminal)
+
+    steps = said.split("\r\x1b[2K")
+    assert steps[0] == "" and steps[-1] == ""
+    assert steps[1:4] == ["fetch …", "decode …", "parse …"] and steps[-2] == "report …"
+    assert rollcall("simulate", "staff", str(SEED)).stderr == ""
 
 
 def test_a_rejected_row_is_exit_1_and_named(place: Path) -> None:

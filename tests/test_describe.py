@@ -12,7 +12,6 @@ from tasks.picture import pipeline_picture
 from tasks.plan import Plan, empty_summary
 from tasks.preview import Preview
 from tasks.profile import Profile
-from tasks.progress import progress
 from tasks.report import Report
 from tasks.run import Outcome
 
@@ -193,8 +192,3 @@ def test_the_picture_shows_every_step_and_outcome_and_escapes_names() -> None:
 
 def test_a_picture_of_nothing_is_a_picture() -> None:
     assert ElementTree.fromstring(pipeline_picture({})).tag.endswith("svg")
-
-
-def test_progress_outside_of_a_task_is_silent() -> None:
-    with progress("rows", total=10) as advance:
-        advance(5)

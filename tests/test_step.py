@@ -335,4 +335,5 @@ def test_a_long_step_shows_how_far_it_is(
 
     artifacts = run(lambda: step("decode", version=1)(decode_slowly)(SOURCE)).all_artifacts()
 
-    assert [(made.description, made.data) for made in artifacts if made.type == "progress"] == [("bytes", 100.0)]
+    bars = [(made.key, made.description, made.data) for made in artifacts if made.type == "progress"]
+    assert bars == [("02-decode-progress", "bytes", 100.0)]

@@ -31,6 +31,7 @@ from tasks.expression.jinja_sandbox import (
 from tasks.expression.outcome import run_rows
 from tasks.names import Names
 from tasks.output import LINE, ROW
+from tasks.progress import counted
 
 _RESULT: Final = "_result"
 _LONGEST: Final = 20_000
@@ -85,7 +86,7 @@ class JinjaExpression:
     def rows(self, frame: pl.DataFrame, names: Names) -> tuple[list[Any], list[RowError]]:
         """A value or an error for each row."""
         budget = Budget()
-        return run_rows(self._run(budget), self._arguments(frame, names), budget)
+        return run_rows(self._run(budget), counted(self._arguments(frame, names), "rows", frame.height), budget)
 
     def _run(self, budget: Budget) -> Callable[[dict[str, Any]], Any]:
         def run(cells: dict[str, Any]) -> Any:

@@ -20,6 +20,7 @@ from tasks.expression.rows import Program, compile_rows
 from tasks.expression.values import Row, array_key
 from tasks.names import Names
 from tasks.output import LINE, ROW
+from tasks.progress import counted
 
 _ROWS_AT_ONCE: Final = 50_000
 
@@ -44,7 +45,7 @@ class Snippet:
     def rows(self, frame: pl.DataFrame, names: Names) -> tuple[list[Any], list[RowError]]:
         """A value or an error for each row."""
         budget = Budget()
-        return run_rows(self.program.bind(budget), self._arguments(frame, names), budget)
+        return run_rows(self.program.bind(budget), counted(self._arguments(frame, names), "rows", frame.height), budget)
 
     def _arguments(self, frame: pl.DataFrame, names: Names) -> Iterator[tuple[Any, ...]]:
         header = [name for name in frame.columns if name not in (ROW, LINE)]

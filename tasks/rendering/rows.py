@@ -17,6 +17,7 @@ from jinja2 import TemplateError, Undefined, UndefinedError
 from tasks.modules import LIST_FIELDS
 from tasks.names import Names
 from tasks.output import LINE, ROW
+from tasks.progress import counted
 from tasks.rendering.place import line_and_column
 from tasks.rendering.places import Place, find_places, flat_items
 from tasks.rendering.rendered import FAILED_SCHEMA, PARENT, Rendered, Schemas, in_order
@@ -86,7 +87,8 @@ class RowTemplate:
         rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in self.schemas}
         parts: dict[str, list[pl.DataFrame]] = {name: [] for name in self.schemas}
         failed: list[tuple[int, int, str]] = []
-        for chunk in frame.iter_slices(CHUNK_ROWS):
+        chunks = -(-frame.height // CHUNK_ROWS)
+        for chunk in counted(frame.iter_slices(CHUNK_ROWS), "rows", chunks):
             for row, line, values in self._contexts(chunk, names):
                 try:
                     for record, fields in self.row(values):
