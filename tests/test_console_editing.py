@@ -1,5 +1,6 @@
 """What is typed into an editor is what is stored, or a problem that is told; and every version has its own author."""
 
+import re
 from pathlib import Path
 
 import httpx
@@ -63,10 +64,24 @@ def test_the_row_for_a_new_variable_may_stay_empty(client: Browser, place: Path)
     form = {"variable": ["username", "job", ""], "source": ['return $row["a"];', 'return $row["b"];', "\r\n"]}
 
     assert save(client, place, "variables", **form).status_code == 200
-    assert save(client, place, "variables", **form, remove="job").status_code == 200
+    assert save(client, place, "variables", **form, remove="1").status_code == 200
 
     profile = parse_profile((place / "profiles" / "staff.yaml").read_text("utf-8"), "staff", "staff.yaml")
     assert list(profile.variables) == ["username"]
+
+
+def test_what_is_removed_is_the_row_not_the_name(client: Browser, place: Path) -> None:
+    page = client.get("/profiles/staff/variables").text
+    assert re.search(r'value="username".*?name="remove" value="1"', page, re.DOTALL)
+    form = {"variable": ["username", "job", "job"], "source": ['return "a";', 'return "b";', 'return "c";']}
+
+    assert save(client, place, "variables", **form, remove="1").status_code == 200
+
+    profile = parse_profile((place / "profiles" / "staff.yaml").read_text("utf-8"), "staff", "staff.yaml")
+    assert {name: source.strip() for name, source in profile.variables.items()} == {
+        "username": 'return "a";',
+        "job": 'return "c";',
+    }
 
 
 def test_an_edit_outside_the_console_is_a_version_of_its_own(client: Browser, place: Path) -> None:

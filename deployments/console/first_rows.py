@@ -23,7 +23,7 @@ from tasks.user import MASK
 from tasks.variables import map_variables_of_rows
 
 ROWS: Final = 8
-_EMPTY: Final = (None, "", [])
+_EMPTY: Final[tuple[object, ...]] = (None, "", [])
 MISREAD: Final = (
     "Read like this, the file has no column that holds the login, so nothing of it is shown. Check the encoding, the "
     "delimiter, the enclosure and the header, or the variable behind 003use_name."

@@ -172,12 +172,13 @@ def _edited(text: str, tab: str, form: Form) -> str:
 
 
 def _variables(form: Form) -> dict[str, str]:
-    """The variables of the form, as many as it has.
+    """The variables of the form, as many as it has, less the row that its × removes.
 
     Raises: ProfileError for a name that stands twice, and for a source without a name.
     """
     pairs = zip(map(str.strip, form.all("variable")), form.all("source"), strict=False)
-    kept = [(name, source) for name, source in pairs if (name or source.strip()) and name != (form["remove"] or None)]
+    rows = [(name, source) for at, (name, source) in enumerate(pairs) if str(at) != form["remove"]]
+    kept = [(name, source) for name, source in rows if name or source.strip()]
     names = [name for name, _ in kept]
     problems = [Problem("a source has no name: name the variable, or empty its source")] if "" in names else []
     twice = dict.fromkeys(name for name in names if name and names.count(name) > 1)
