@@ -250,12 +250,19 @@ for operating in OPERATING:
 
 def _renew_forms() -> None:
     """Tells a running server of the new profile, so that its forms offer it."""
-    from deployments.server import can_connect
+    from deployments.server import connect, has_server
 
-    if can_connect(Settings()):
-        from deployments.deploy import refresh
+    settings = Settings()
+    if not has_server(settings):
+        return
+    try:
+        connect(settings)
+    except WrongUseError as error:
+        click.echo(f"The forms of Prefect's pages do not offer it yet: {error.message}", err=True)
+        return
+    from deployments.deploy import refresh
 
-        refresh(Settings())
+    refresh(settings)
 
 
 def _shown(report: Any, as_json: bool) -> int:

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -106,7 +107,7 @@ def known_server(settings: Settings) -> Server | None:
 def connect(settings: Settings) -> str:
     """Makes this process a client of the installation's server; gives the API's URL. Call it before importing Prefect.
 
-    Raises: WrongUseError when no server answers.
+    Raises: WrongUseError when no server answers, or it does not let this process in.
     """
     if not os.environ.get("PREFECT_API_URL"):
         server = known_server(settings)
@@ -117,22 +118,23 @@ def connect(settings: Settings) -> str:
                 "PREFECT_API_AUTH_STRING) to the one that this installation uses.",
             )
         os.environ |= server.client_environment()
+    spare_loopback_the_proxy()
     url = os.environ["PREFECT_API_URL"]
     if not answers(url):
         raise WrongUseError(
             "server-missing", f"The Prefect server at {url} does not answer. Is it running, is the address right?"
         )
     prepare_prefect()
+    _come_in(url)
     return url
 
 
-def can_connect(settings: Settings) -> bool:
+def has_server(settings: Settings) -> bool:
     """Whether a server answers, without a word when none does."""
-    try:
-        connect(settings)
-    except WrongUseError:
-        return False
-    return True
+    spare_loopback_the_proxy()
+    known = known_server(settings)
+    url = os.environ.get("PREFECT_API_URL") or (known.api_url if known else "")
+    return answers(url)
 
 
 def answers(api_url: str, timeout_seconds: float = 3) -> bool:
@@ -144,6 +146,36 @@ def answers(api_url: str, timeout_seconds: float = 3) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError, ValueError):
         return False
+
+
+def spare_loopback_the_proxy() -> None:
+    """Keeps this process and its children from asking a proxy for this very machine, which it could not find."""
+    spared = [host for host in (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",") if host]
+    if "*" in spared:
+        return
+    # Both spellings: who reads both, prefers the small one.
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys((*spared, LOOPBACK, "localhost")))
+
+
+def _come_in(url: str) -> None:
+    """Asks what only a client with the password is told: a server is healthy for everybody."""
+    import httpx
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.api_version()
+    except PrefectHTTPStatusError as error:
+        status = error.response.status_code
+        hint = "see its log"
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            hint = "set PREFECT_API_AUTH_STRING to its user:password"
+        text = f"The Prefect server at {url} does not let this installation in ({status}): {hint}."
+        raise WrongUseError("server-refuses", text) from None
+    except httpx.HTTPError as error:
+        text = f"The Prefect server at {url} does not answer ({type(error).__name__}). Is it running?"
+        raise WrongUseError("server-missing", text) from None
 
 
 def merged(*environments: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from deployments.server import POOL, answers, known_server
+from deployments.server import POOL, answers, known_server, spare_loopback_the_proxy
 from tasks.prefect_settings import prepare_prefect
 from tasks.settings import Settings
 
@@ -17,6 +17,7 @@ PATIENCE_SECONDS = 1.0
 
 def server_there(settings: Settings) -> dict[str, str] | None:
     """What a client of the server that answers now needs; None where none answers."""
+    spare_loopback_the_proxy()
     url = os.environ.get("PREFECT_API_URL")
     known = None if url else known_server(settings)
     if url:
