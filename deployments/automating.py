@@ -5,7 +5,7 @@ import click
 from deployments.server import connect
 from deployments.terminal import out
 from tasks.errors import WrongUseError
-from tasks.profile_file import find_profile, load_profile
+from tasks.profile_file import find_profile, load_profile, profile_name, require_in_folder
 from tasks.settings import Settings
 
 ONLY_FOR_URL = "An automated import is only recommended for the type Fetch from URL"
@@ -14,9 +14,12 @@ ONLY_FOR_URL = "An automated import is only recommended for the type Fetch from 
 def start_automation(name: str, cron: str, timezone: str, settings: Settings, *, force: bool) -> None:
     """Schedules a profile and says when it runs next.
 
-    Raises: WrongUseError for a profile of type upload without `force`, a bad schedule, or no server.
+    Raises: WrongUseError for a profile that workers do not find, one of type upload without `force`, a bad schedule, or
+    no server.
     """
-    profile = load_profile(find_profile(name, settings))
+    path = find_profile(name, settings)
+    require_in_folder(path, settings)
+    profile = load_profile(path)
     if profile.type == "upload" and not force:
         raise WrongUseError(
             "automate-upload",
@@ -25,10 +28,11 @@ def start_automation(name: str, cron: str, timezone: str, settings: Settings, *,
         )
     connect(settings)
     from deployments.automation import automate
-    from deployments.deploy import refresh
+    from deployments.deploy import remove_gone, renew_forms
 
     made = automate(profile, cron, timezone)
-    refresh(settings)
+    renew_forms(settings)
+    tell_gone(remove_gone(settings), settings)
     if profile.type == "upload":
         click.echo(f"{ONLY_FOR_URL}; {profile.name} takes an upload.", err=True)
     console = out()
@@ -41,8 +45,20 @@ def stop_automating(name: str, settings: Settings) -> None:
     """Removes a profile's schedule, also of a profile whose file is gone."""
     connect(settings)
     from deployments.automation import stop_automation
-    from deployments.deploy import refresh
+    from deployments.deploy import remove_gone, renew_forms
 
-    removed = stop_automation(name)
-    refresh(settings)
-    out().print(f"{name} no longer imports by itself." if removed else f"{name} has no schedule.")
+    profile = profile_name(name)
+    removed = stop_automation(profile)
+    renew_forms(settings)
+    tell_gone(remove_gone(settings), settings)
+    out().print(f"{profile} no longer imports by itself." if removed else f"{profile} has no schedule.")
+
+
+def tell_gone(profiles: list[str], settings: Settings) -> None:
+    """Says whose schedules were removed, so that nobody waits for imports that no longer come."""
+    if profiles:
+        click.echo(
+            f"The schedules of {', '.join(profiles)} were removed: there is no such profile in "
+            f"{settings.profiles.absolute()}. Is that the folder that the others use, too?",
+            err=True,
+        )

@@ -260,9 +260,9 @@ def _renew_forms() -> None:
     except WrongUseError as error:
         click.echo(f"The forms of Prefect's pages do not offer it yet: {error.message}", err=True)
         return
-    from deployments.deploy import refresh
+    from deployments.deploy import renew_forms
 
-    refresh(settings)
+    renew_forms(settings)
 
 
 def _shown(report: Any, as_json: bool) -> int:

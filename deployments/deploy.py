@@ -36,6 +36,7 @@ from tasks.settings import Settings
 
 FILE: Final = Path(__file__).with_name("prefect.yaml")
 TAG: Final = "rollcall"
+PAGE: Final = 200
 _GOING_ON: Final = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 
 
@@ -44,31 +45,43 @@ def deploy_all(settings: Settings) -> list[str]:
     with get_client(sync_client=True) as client:
         _ensure_pool(client)
         names = [_deploy(client, definition) for definition in definitions()]
-    refresh(settings)
+    renew_forms(settings)
     return names
 
 
-def refresh(settings: Settings) -> None:
-    """Renews the dropdown of every form, and removes the deployments of profiles that are gone.
-
-    Where there is no profile at all, none is removed: a folder that is not mounted looks like that.
-    """
+def renew_forms(settings: Settings) -> None:
+    """Renews the dropdown of every form but that of a profile that is gone: Prefect keeps a form to its parameters."""
     profiles = {file.stem for file in profile_files(settings)}
     with get_client(sync_client=True) as client:
         for deployment in deployments_tagged(client, TAG):
-            if profiles and PROFILE_TAG in deployment.tags and _profile_of(deployment) not in profiles:
-                remove_deployment(client, deployment)
-            elif deployment.entrypoint:
+            is_gone = PROFILE_TAG in deployment.tags and _profile_of(deployment) not in profiles
+            if deployment.entrypoint and not is_gone:
                 form = _form(load_flow_from_entrypoint(deployment.entrypoint))
                 client.update_deployment(
                     deployment.id, DeploymentUpdate(parameter_openapi_schema=form, tags=deployment.tags)
                 )
 
 
+def remove_gone(settings: Settings) -> list[str]:
+    """Removes the schedules of profiles that are gone; gives those profiles' names, which whoever asks has to tell.
+
+    Where there is no profile at all, none is removed: a folder that is not mounted looks like that.
+    """
+    profiles = {file.stem for file in profile_files(settings)}
+    if not profiles:
+        return []
+    with get_client(sync_client=True) as client:
+        found = deployments_tagged(client, PROFILE_TAG)
+        gone = [deployment for deployment in found if _profile_of(deployment) not in profiles]
+        for deployment in gone:
+            remove_deployment(client, deployment)
+    return sorted(_profile_of(deployment) for deployment in gone if deployment.schedules)
+
+
 def remove_deployment(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
     """Ends a deployment's schedules, and the deployment itself unless one of its runs is going on.
 
-    Prefect could not write down the end of a run whose deployment is gone. What stays is removed by the next refresh.
+    Prefect could not write down the end of a run whose deployment is gone. What stays is removed the next time.
     """
     for schedule in deployment.schedules:
         client.delete_deployment_schedule(deployment.id, schedule.id)
@@ -84,8 +97,14 @@ def definitions() -> Iterator[dict[str, Any]]:
 
 
 def deployments_tagged(client: SyncPrefectClient, tag: str) -> list[DeploymentResponse]:
-    """All deployments with a tag."""
-    return client.read_deployments(deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[tag])), limit=200)
+    """All deployments with a tag, page by page: the server gives no more at once."""
+    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[tag]))
+    found: list[DeploymentResponse] = []
+    while True:
+        page = client.read_deployments(deployment_filter=tagged, limit=PAGE, offset=len(found))
+        found += page
+        if len(page) < PAGE:
+            return found
 
 
 def _ensure_pool(client: SyncPrefectClient) -> None:

@@ -15,12 +15,14 @@ def install(settings: Settings) -> list[str]:
     Raises: WrongUseError when no server answers.
     """
     connect(settings)
-    from deployments.deploy import deploy_all
+    from deployments.automating import tell_gone
+    from deployments.deploy import deploy_all, remove_gone
     from deployments.notices import install_notices
     from tasks.store.store import open_store
 
     open_store(settings)
     deployed = deploy_all(settings)
+    tell_gone(remove_gone(settings), settings)
     for missing in install_notices(settings):
         text = f"ROLLCALL_NOTIFY names {missing}, and Prefect has no such block: make it on its Blocks page"
         click.echo(text, err=True)

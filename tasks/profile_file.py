@@ -31,7 +31,7 @@ def find_profile(name: str, settings: Settings) -> Path:
     Raises: WrongUseError with the nearest name.
     """
     path = Path(name)
-    if path.suffix in {".yaml", ".yml"} or "/" in name:
+    if _is_path(name):
         if path.is_file():
             return path
         raise WrongUseError("profile-unknown", f"There is no profile file {name}.")
@@ -45,6 +45,24 @@ def find_profile(name: str, settings: Settings) -> Path:
         "profile-unknown",
         f"There is no profile {name} in {settings.profiles}. {hint} `rollcall new {name}` makes one.",
     )
+
+
+def profile_name(name: str) -> str:
+    """The name of a profile that is given as a name or as a path, whether its file is there or not."""
+    return Path(name).stem if _is_path(name) else name
+
+
+def require_in_folder(path: Path, settings: Settings) -> None:
+    """Guards what goes on without the person who named the file.
+
+    Raises: WrongUseError for a file outside the profiles folder, where no worker looks.
+    """
+    if path.resolve() not in {file.resolve() for file in profile_files(settings)}:
+        raise WrongUseError(
+            "profile-elsewhere",
+            f"{path} is not in {settings.profiles.absolute()}: there a run by schedule looks for its profile, as "
+            f"{path.stem}.yaml. Move it there, or set ROLLCALL_PROFILES here and for the workers.",
+        )
 
 
 def profile_files(settings: Settings) -> list[Path]:
@@ -123,6 +141,10 @@ def new_profile(name: str, settings: Settings, choices: Map[str, str]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(buffer.getvalue(), "utf-8")
     return path
+
+
+def _is_path(name: str) -> bool:
+    return Path(name).suffix in {".yaml", ".yml"} or "/" in name
 
 
 def _problem(document: Any, detail: ErrorDetails) -> Problem:

@@ -2,15 +2,22 @@
 
 import json
 import re
+import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 from servers import PostgreSQL, running_postgresql
 from stack import Stack, running_stack, until
+
+from tests.fault_server import fault_server
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -186,19 +193,20 @@ def test_a_run_whose_worker_is_killed_in_apply_is_finished_by_another_worker(
     assert users(stack) == [f"u{n:04}" for n in range(200, 207)]
 
 
-def test_two_workers_import_six_profiles_at_once_over_the_same_extensions(stack: Stack) -> None:
-    names = [f"crowd{number}" for number in range(6)]
+@pytest.mark.parametrize("count", [6, pytest.param(20, marks=pytest.mark.long)])
+def test_two_workers_import_many_profiles_at_once_over_the_same_extensions(stack: Stack, count: int) -> None:
+    names = [f"crowd{count}-{number}" for number in range(count)]
     for name in names:
         stack.profile(name)
-    stack.rollcall("new", "crowd-refreshes-the-forms")
+    stack.rollcall("new", f"crowd{count}-refreshes-the-forms")
     uploads = {name: stack.upload([f"{name}-{n},Person {n}," for n in range(10)]) for name in names}
     limit = stack.api("GET", "/work_pools/rollcall")["concurrency_limit"]
-    stack.api("PATCH", "/work_pools/rollcall", {"concurrency_limit": len(names)})
+    stack.api("PATCH", "/work_pools/rollcall", {"concurrency_limit": 6})
     stack.start_worker()
     until(lambda: stack.online() >= 2, 60, "a second worker")
 
     runs = [stack.run("import-users/import", profile=name, upload=upload) for name, upload in uploads.items()]
-    ends = [stack.ended(run, 240) for run in runs]
+    ends = [stack.ended(run, 40 * count) for run in runs]
 
     stack.stop_workers()
     stack.api("PATCH", "/work_pools/rollcall", {"concurrency_limit": limit})
@@ -212,22 +220,73 @@ def test_two_workers_import_six_profiles_at_once_over_the_same_extensions(stack:
 def test_a_schedule_fires_and_is_gone_with_its_profile(stack: Stack) -> None:
     stack.profile("nightly")
     refused = stack.rollcall("automate", "nightly", "--cron", "* * * * *")
-    made = stack.rollcall("automate", "nightly", "--cron", "* * * * *", "--timezone", "Europe/Berlin", "--force")
     assert refused.returncode == 2 and "only recommended for the type Fetch from URL" in refused.stderr
-    assert made.returncode == 0 and made.stdout.count(":") > 5, made.stderr
+    with fault_server() as server:
+        stack.profile("nightly", type="url", url=f"{server.url}/good/users.csv")
+        made = stack.rollcall("automate", "nightly", "--cron", "* * * * *", "--timezone", "Europe/Berlin")
+        assert made.returncode == 0 and made.stdout.count(":") > 5, made.stderr
+        run = fired(stack, "nightly")
+    assert run["auto_scheduled"] and run["state"]["name"] == "Applied", run["state"]
+    assert users(stack, "nightly") == ["mmuster"]
 
-    found = stack.api("GET", "/deployments/name/import-users/profile-nightly")
-    assert found["global_concurrency_limit"]["limit"] == 1
-
-    def fired() -> list[dict[str, Any]]:
-        which = {"deployments": {"id": {"any_": [found["id"]]}}, "flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}}
-        return stack.api("POST", "/flow_runs/filter", which)
-
-    run = until(fired, 90, "the schedule")[0]
-    assert run["auto_scheduled"] and "no file was given" in run["state"]["message"]
+    seldom = stack.rollcall("automate", "nightly", "--cron", "0 3 1 1 *")
+    assert seldom.returncode == 0 and "were removed" not in seldom.stderr, seldom.stderr
     (stack.folder / "profiles" / "nightly.yaml").unlink()
     stack.rollcall("new", f"another-{time.monotonic_ns()}")
-    assert stack.ask("GET", "/deployments/name/import-users/profile-nightly").status_code == 404
+    assert own_deployment(stack, "nightly").json()["schedules"]
+    stopped = stack.rollcall("automate", "profiles/staff.yaml", "--off")
+    assert "The schedules of nightly were removed" in stopped.stderr
+
+    def gone() -> bool:
+        """A deployment whose run goes on loses its schedules only, and goes itself the next time."""
+        stack.rollcall("automate", "staff", "--off")
+        return own_deployment(stack, "nightly").status_code == 404
+
+    until(gone, 90, "the end of nightly's deployment")
+
+
+def fired(stack: Stack, profile: str) -> dict[str, Any]:
+    """The first run that a profile's schedule started, once it has ended."""
+    found = own_deployment(stack, profile).json()
+    assert found["global_concurrency_limit"]["limit"] == 1
+    which = {
+        "deployments": {"id": {"any_": [found["id"]]}},
+        "flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}},
+    }
+    return until(lambda: stack.api("POST", "/flow_runs/filter", which), 120, "the schedule")[0]
+
+
+def test_a_profile_elsewhere_is_not_automated_and_a_folder_elsewhere_removes_nothing_in_silence(stack: Stack) -> None:
+    elsewhere = stack.folder / "other-folder"
+    elsewhere.mkdir()
+    file = elsewhere / "away.yaml"
+    file.write_text((stack.folder / "profiles" / "staff.yaml").read_text())
+    refused = stack.rollcall("automate", str(file), "--cron", "0 3 * * *", "--force")
+    assert refused.returncode == 2 and "there a run by schedule looks for its profile" in refused.stderr
+    assert own_deployment(stack, "away").status_code == 404
+
+    inside = str(stack.folder / "profiles" / "staff.yaml")
+    assert stack.rollcall("automate", inside, "--cron", "0 3 * * *", "--force").returncode == 0
+    there = replace(stack, environment={**stack.environment, "ROLLCALL_PROFILES": str(elsewhere)})
+    assert there.rollcall("new", "of-the-other-folder").returncode == 0
+    assert own_deployment(stack, "staff").status_code == 200
+    told = stack.rollcall("automate", inside, "--off")
+    assert told.stdout == "staff no longer imports by itself.\n" and "were removed" not in told.stderr
+    assert own_deployment(stack, "staff").status_code == 404
+
+
+def test_a_wrong_password_of_the_server_is_told_and_the_new_profile_stays(stack: Stack) -> None:
+    where = {"PREFECT_API_URL": f"{stack.url}/api", "PREFECT_API_AUTH_STRING": "rollcall:wrong"}
+    stranger = replace(stack, environment={**stack.environment, **where})
+
+    new = stranger.rollcall("new", "by-a-stranger")
+    automated = stranger.rollcall("automate", "staff", "--cron", "0 3 * * *", "--force")
+    doctor = stranger.rollcall("doctor")
+
+    hint = "does not let this installation in (401): set PREFECT_API_AUTH_STRING"
+    assert (new.returncode, automated.returncode, doctor.returncode) == (0, 2, 2)
+    assert all(hint in said for said in (new.stderr, automated.stderr, doctor.stdout))
+    assert (stack.folder / "profiles" / "by-a-stranger.yaml").is_file() and "Traceback" not in new.stderr
 
 
 def own_deployment(stack: Stack, profile: str) -> httpx.Response:
@@ -243,7 +302,7 @@ def test_a_scheduled_profile_that_is_gone_says_so_once_and_ends_its_schedule(sta
     ended = stack.ended(stack.run("import-users/profile-leaving", profile="leaving"))
     assert ended["type"] == "FAILED" and "Profile leaving is gone; its schedule was removed." in ended["message"]
     assert own_deployment(stack, "leaving").json()["schedules"] == []
-    stack.rollcall("new", "after-leaving")
+    stack.rollcall("automate", "staff", "--off")
     assert own_deployment(stack, "leaving").status_code == 404
 
     (stack.folder / "profiles").rename(stack.folder / "elsewhere")
@@ -273,6 +332,21 @@ def test_up_ends_clean_and_comes_back_with_all_it_had(stack: Stack) -> None:
     assert stack.api("POST", "/flow_runs/count", {}) > 0
 
 
+def test_nothing_outlives_a_terminal_that_is_closed_or_an_up_that_is_killed(stack: Stack) -> None:
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under `nohup` it is ignored, and so it should be
+    try:
+        stack.stop()
+        stack.start()
+        assert (stack.stop(signal.SIGHUP), stack.processes()) == (0, [])
+        stack.start()
+    finally:
+        signal.signal(signal.SIGHUP, inherited)
+
+    assert stack.stop(signal.SIGKILL) == -signal.SIGKILL
+    until(lambda: not stack.processes(), 60, "the end of what a killed `rollcall up` had started")
+    stack.start()
+
+
 def test_doctor_finds_all_well(stack: Stack) -> None:
     done = stack.rollcall("doctor")
 
@@ -280,6 +354,29 @@ def test_doctor_finds_all_well(stack: Stack) -> None:
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
         *("versions", "database", "history", "key", "storage", "profiles", "server", "workers", "clocks")
     ]
+
+
+def test_a_worker_says_whether_it_is_online_whatever_the_profiles_are_like(stack: Stack) -> None:
+    broken = stack.folder / "profiles" / "broken.yaml"
+    broken.write_text("title: [")
+    online = stack.rollcall("worker", "--check")
+    broken.unlink()
+    elsewhere = "import socket; socket.gethostname = lambda: 'elsewhere'; from deployments.cli import main; main()"
+    offline = subprocess.run(
+        [sys.executable, "-c", elsewhere, "worker", "--check"], env=stack.environment, capture_output=True, check=False
+    )
+
+    assert online.returncode == 0 and online.stdout.startswith(f"{socket.gethostname()}-"), online.stderr
+    assert offline.returncode == 2 and b"No worker of this machine is online" in offline.stderr
+
+
+def test_a_proxy_is_not_asked_for_the_server_on_this_machine(stack: Stack) -> None:
+    proxied = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": "example.org"}
+    behind = replace(stack, environment={**stack.environment, **proxied})
+
+    done = behind.rollcall("worker", "--check")
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_page_of_another_origin_cannot_read_the_api_and_nobody_without_the_password(stack: Stack) -> None:

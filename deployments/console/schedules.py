@@ -65,10 +65,10 @@ class Schedules:
         """
         with self._talking():
             from deployments.automation import automate
-            from deployments.deploy import refresh
+            from deployments.deploy import renew_forms
 
             made = automate(profile, cron, timezone)
-            refresh(self._settings)
+            renew_forms(self._settings)
         self._read_now()
         return made
 
@@ -119,9 +119,9 @@ class Schedules:
         server = server_there(self._settings)
         if server is not None:
             with talking_to(server):
-                from deployments.deploy import refresh
+                from deployments.deploy import renew_forms
 
-                refresh(self._settings)
+                renew_forms(self._settings)
 
 
 def _read(settings: Settings) -> Standing:
