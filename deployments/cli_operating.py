@@ -75,12 +75,16 @@ def up(port: int | None) -> None:
 
 
 @click.command()
+@click.option("--check", is_flag=True, help="Run none: say whether the one of this machine is online.")
 @told
-def worker() -> None:
+def worker(check: bool) -> None:
     """Run a worker: it takes the runs of Prefect's server, on this machine or another."""
-    from deployments.up import run_worker
+    from deployments.worker import check_worker, run_worker
 
-    run_worker(Settings())
+    if check:
+        click.echo(f"{check_worker(Settings())} is online")
+    else:
+        run_worker(Settings())
 
 
 @click.command()

@@ -24,16 +24,15 @@ import click
 
 from deployments.install import install
 from deployments.server import (
-    POOL,
     Server,
     answers,
-    connect,
     free_port_near,
     known_server,
     merged,
     own_server,
     worker_environment,
 )
+from deployments.worker import worker_command
 from tasks.errors import RollcallError, WrongUseError
 from tasks.prefect_settings import prepare_prefect
 from tasks.settings import Settings
@@ -108,19 +107,6 @@ def run_up(settings: Settings, port: int | None) -> None:
                 child.stop()
             _end_marked(f"{MARK}={mark}".encode())
             click.echo("stopped", err=True)
-
-
-def worker_command() -> tuple[str, ...]:
-    """A worker of the pool. Without --limit, which can end a worker; the pool's own limit does the same."""
-    return (sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process")
-
-
-def run_worker(settings: Settings) -> None:
-    """Becomes a worker of the pool, for the server that PREFECT_API_URL names or that `rollcall up` started."""
-    connect(settings)
-    os.umask(0o077)
-    command = worker_command()
-    os.execve(command[0], command, merged(worker_environment(settings)))  # noqa: S606 - our own interpreter
 
 
 def _start_all(settings: Settings, server: Server, children: list[Child], stopping: Callable[[], bool]) -> None:
