@@ -1,9 +1,10 @@
 """`rollcall up`: Prefect's server, a worker and the console on loopback, as children of one process that ends them all.
 
 Each child has a session of its own, so that Ctrl-C reaches only this process: it stops the worker first, then the
-server that the worker reports to. Prefect gives every flow run yet another session, so a mark in the environment finds
-what a killed worker left behind. A worker or console that ends by itself is started again; without its server nothing
-goes on.
+server that the worker reports to. Where this process is killed, the kernel ends the children (`deployments.tied`): a
+server that outlived it would start every scheduled run beside the next one's. Prefect gives every flow run yet another
+session, so a mark in the environment finds what a killed worker left behind. A worker or console that ends by itself
+is started again; without its server nothing goes on.
 """
 
 import fcntl
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -30,6 +31,7 @@ from deployments.server import (
     known_server,
     merged,
     own_server,
+    spare_loopback_the_proxy,
     worker_environment,
 )
 from deployments.worker import worker_command
@@ -43,6 +45,7 @@ RESTART_SECONDS: Final = 5
 CONSOLE_PORT: Final = 8140
 LOOK_SECONDS: Final = 0.3
 MARK: Final = "ROLLCALL_UP"
+STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -61,7 +64,7 @@ class Child:
         """Starts it in a process group of its own, its words appended to its log."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-                self.command,
+                (sys.executable, "-m", "deployments.tied", str(os.getpid()), *self.command),
                 env=dict(self.environment),
                 stdout=log,
                 stderr=log,
@@ -83,13 +86,13 @@ class Child:
             try:
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                click.echo(f"{self.name} did not end within {STOP_SECONDS} s and is killed", err=True)
+                _say(f"{self.name} did not end within {STOP_SECONDS} s and is killed")
                 self.process.kill()
         self.process.wait()
 
 
 def run_up(settings: Settings, port: int | None) -> None:
-    """Runs until Ctrl-C or SIGTERM.
+    """Runs until Ctrl-C or SIGTERM, or until its terminal is closed.
 
     Raises: WrongUseError when it runs already from this state folder, or the given port is taken; RollcallError when
     the server ends or does not start.
@@ -102,15 +105,16 @@ def run_up(settings: Settings, port: int | None) -> None:
             _start_all(settings, server, children, stopping)
             _watch(children, stopping)
         finally:
-            click.echo("stopping", err=True)
+            _say("stopping")
             for child in reversed(children):
                 child.stop()
             _end_marked(f"{MARK}={mark}".encode())
-            click.echo("stopped", err=True)
+            _say("stopped")
 
 
 def _start_all(settings: Settings, server: Server, children: list[Child], stopping: Callable[[], bool]) -> None:
     prepare_prefect()
+    spare_loopback_the_proxy()
     logs = settings.home.absolute() / "logs"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     serve = (sys.executable, "-m", "deployments.prefect_server")
@@ -157,10 +161,16 @@ def _watch(children: list[Child], stopping: Callable[[], bool]) -> None:
         time.sleep(LOOK_SECONDS)
 
 
+def _say(text: str) -> None:
+    # A terminal that was closed takes no words, and that must keep no child alive.
+    with suppress(OSError):
+        click.echo(text, err=True)
+
+
 def _start_again(child: Child) -> None:
     if not child.restart_at:
         child.restart_at = time.monotonic() + RESTART_SECONDS
-        click.echo(f"{child.name} ended by itself (see {child.log}); it is started again", err=True)
+        _say(f"{child.name} ended by itself (see {child.log}); it is started again")
     elif time.monotonic() >= child.restart_at:
         child.restart_at = 0.0
         child.start()
@@ -197,13 +207,15 @@ def _alone(settings: Settings) -> Generator[None]:
 
 @contextmanager
 def _signals_noted() -> Generator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM came; nothing is interrupted, so that no child is forgotten."""
+    """Whether Ctrl-C, SIGTERM or the end of the terminal came; nothing is interrupted, so no child is forgotten."""
     came: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
         came.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    # `nohup` means that the end of the terminal is none of ours.
+    heard = (number for number in STOPPING if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN)
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield lambda: bool(came)
     finally:
