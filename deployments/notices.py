@@ -1,7 +1,8 @@
 """Automations as code: who is told of failed, held and missing imports, and what becomes of a run whose worker is lost.
 
-People are told through Prefect's own blocks (e-mail, Slack, webhook and the rest), named in ROLLCALL_NOTIFY as
-type/name; the credentials stay in the block. What is told are the event's sentence and counts, no cell of a CSV.
+A failure is told by the state of its run, not by our own event: a process that was killed sends none. People are told
+through Prefect's own blocks (e-mail, Slack, webhook and the rest), named in ROLLCALL_NOTIFY as type/name; the
+credentials stay in the block. What is told are the event's sentence and counts, no cell of a CSV.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from tasks.events import PREFIX
 from tasks.settings import Settings
 
 OWN: Final = "rollcall: "
+FLOWS: Final = ("import-users", "undo-import", "answer-held", "import-many")
 WEBHOOK: Final = "webhook"
 # Everything after which no heartbeat is to be expected, by the names that states have.
 _ENDS: Final = (
@@ -29,8 +31,18 @@ _ENDS: Final = (
     *("Scheduled", "AwaitingRetry", "Late", "Pending", *END_NAMES),
 )
 _OURS: Final = ResourceSpecification({"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{TAG}"})
+_RUNS: Final = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
+# By the flow and not by a tag of the deployment: a run of the command line fails as well.
+_OUR_FLOWS: Final = ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": list(FLOWS)})
+# Cancelled too: on a slow machine Prefect cancels a run by itself whose slot was lost before it began.
+_FAILURES: Final = ("Failed", "Crashed", "TimedOut", "Cancelled")
 _PROFILES: Final = ResourceSpecification({"prefect.resource.id": "rollcall.profile.*"})
 _SILENT: Final = "{{ labels.prefect.resource.id | string | replace('rollcall.profile.', '') }}"
+# The state of the event: the run may have gone on since.
+_STATE: Final = (
+    "{{ flow_run.name }}: {{ event.payload.validated_state.name }}. "
+    "{{ event.payload.validated_state.message | replace('Flow run encountered an exception: ', '') }}"
+)
 _HEADLINE: Final = "{{ event.payload.profile }}: {{ event.payload.message }}"
 
 
@@ -65,7 +77,7 @@ def lost_worker() -> AutomationCore:
         trigger=EventTrigger(
             after={beat},
             expect={beat, *(f"prefect.flow-run.{end}" for end in _ENDS)},
-            match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+            match=_RUNS,
             match_related=_OURS,
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
@@ -78,12 +90,21 @@ def lost_worker() -> AutomationCore:
 
 def notices(block: str, block_id: Any, after_days: int) -> Iterator[AutomationCore]:
     """What one block is told of."""
-    for ending, subject in (("failed", "Import failed"), ("held", "Import held: please answer")):
-        trigger = EventTrigger(expect={f"{PREFIX}.{ending}"}, match=_PROFILES, posture=Posture.Reactive, threshold=1)
-        yield _notice(f"{OWN}tell {block} of {ending} imports", trigger, _telling(block, block_id, subject, _HEADLINE))
+    failed = EventTrigger(
+        expect={f"prefect.flow-run.{state}" for state in _FAILURES},
+        match=_RUNS,
+        match_related=_OUR_FLOWS,
+        posture=Posture.Reactive,
+        threshold=1,
+    )
+    yield _notice(f"{OWN}tell {block} of failed runs", failed, _telling(block, block_id, "Run not done", _STATE))
+    held = EventTrigger(expect={f"{PREFIX}.held"}, match=_PROFILES, posture=Posture.Reactive, threshold=1)
+    asking = _telling(block, block_id, "Import held: please answer", _HEADLINE)
+    yield _notice(f"{OWN}tell {block} of held imports", held, asking)
     applied = f"{PREFIX}.applied"
     absent = EventTrigger(
-        after={applied},
+        # A profile that never imported anything is missed, too: its first failure begins the time.
+        after={applied, f"{PREFIX}.failed", f"{PREFIX}.held"},
         expect={applied},
         match=_PROFILES,
         for_each={"prefect.resource.id"},

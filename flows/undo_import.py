@@ -11,7 +11,8 @@ from flows.order import as_task  # noqa: E402
 from flows.request import UndoRequest, open_undo  # noqa: E402
 from flows.undo_order import run_undo  # noqa: E402
 from tasks.ending import ENDING  # noqa: E402
-from tasks.events import announce_undo  # noqa: E402
+from tasks.errors import RollcallError  # noqa: E402
+from tasks.events import announce_failure, announce_undo  # noqa: E402
 from tasks.redact import safe_flow  # noqa: E402
 from tasks.report import Report  # noqa: E402
 from tasks.retry import STORE, call_with_retries  # noqa: E402
@@ -32,6 +33,10 @@ async def undo_import(request: UndoRequest) -> Report:
     if (ended := earlier_end(here, settings)) is not None:
         return ended
     job = call_with_retries(lambda: open_undo(request, settings, here), STORE)
-    report = run_undo(job, as_task)
+    try:
+        report = run_undo(job, as_task)
+    except RollcallError as error:
+        announce_failure(job.applying.run.profile, error)
+        raise
     announce_undo(report)
     return concluded(report)

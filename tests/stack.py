@@ -107,10 +107,17 @@ class Stack:
 
     def kill_worker(self) -> None:
         """Kills the worker of `rollcall up` and its flow runs at once, as the loss of a machine does."""
+        self._kill(b"worker\0start", b"prefect.engine")
+
+    def kill_runs(self) -> None:
+        """Kills the processes of flow runs, as a machine without memory does."""
+        self._kill(b"prefect.engine")
+
+    def _kill(self, *words: bytes) -> None:
         for process in self.processes():
             with suppress(OSError):
                 command = Path(f"/proc/{process}/cmdline").read_bytes()
-                if b"worker\0start" in command or b"prefect.engine" in command:
+                if any(word in command for word in words):
                     os.kill(process, signal.SIGKILL)
 
     @property

@@ -28,6 +28,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.told: list[str] = []
+        self.asked: list[str] = []
 
     @property
     def url(self) -> str:
@@ -35,10 +36,13 @@ class Receiver(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """`GET /NAME.csv` gives two people of that name; what is posted is kept."""
+    """`GET /NAME.csv` gives two people of that name, `slow` takes its time; what is posted is kept."""
 
     def do_GET(self) -> None:
         name = self.path.strip("/").removesuffix(".csv")
+        self.server.asked.append(name)
+        if name == "slow":
+            time.sleep(10)
         self._answer(f"username,displayname\n{name}1,One\n{name}2,Two\n".encode())
 
     def do_POST(self) -> None:
@@ -144,7 +148,7 @@ def test_a_block_that_is_missing_is_named_and_those_no_longer_named_are_told_not
     assert "no such block" not in install(stack, ROLLCALL_NOTIFY=BLOCK)
     telling = {name for name in automations(stack) if BLOCK in name}
     assert telling == {
-        f"rollcall: tell {BLOCK} of failed imports",
+        f"rollcall: tell {BLOCK} of failed runs",
         f"rollcall: tell {BLOCK} of held imports",
         f"rollcall: tell {BLOCK} when nothing was imported for 2 days",
     }
@@ -158,8 +162,11 @@ def test_people_are_told_of_failed_held_and_missing_imports(stack: Stack, receiv
     receiver.told.clear()
 
     assert stack.ended(stack.run("import-users/import", profile="staff"))["type"] == "FAILED"
-    until(lambda: any("Import failed. staff: " in text for text in receiver.told), 30, "word of the failure")
-    assert any("no file was given" in text for text in receiver.told)
+    failed = "Run not done. import staff (sync): Failed. "
+    until(lambda: any(failed in text for text in receiver.told), 30, "word of the failure")
+    assert [failed in text and "no file was given" in text for text in receiver.told] == [True]
+    assert stack.ended(stack.run("undo-import/undo", run="nobody"))["type"] == "FAILED"
+    until(lambda: any("Run not done. undo nobody: Failed. " in text for text in receiver.told), 30, "word of the undo")
     upload = stack.upload(["a,A,", "b,B,"])
     assert stack.ended(stack.run("import-users/import", profile="staff", upload=upload))["name"] == "Applied"
     assert stack.ended(stack.run("import-users/import", profile="staff", upload=stack.upload([])))["name"] == "Held"
@@ -172,6 +179,22 @@ def test_people_are_told_of_failed_held_and_missing_imports(stack: Stack, receiv
         "word of the missing import",
     )
     install(stack, ROLLCALL_NOTIFY="")
+
+
+def test_people_are_told_of_a_run_whose_process_is_killed_and_can_retry_it(stack: Stack, receiver: Receiver) -> None:
+    stack.profile("slow", type="url", url=f"{receiver.url}/slow.csv")
+    install(stack, ROLLCALL_NOTIFY=BLOCK)
+    receiver.told.clear()
+    run = stack.run("import-users/import", profile="slow")
+    until(lambda: "slow" in receiver.asked, 60, "the run's fetch")
+
+    stack.kill_runs()
+
+    assert stack.ended(run)["name"] == "Crashed"
+    until(lambda: any("Run not done. import slow (sync): Crashed. " in text for text in receiver.told), 30, "its word")
+    install(stack, ROLLCALL_NOTIFY="")
+    stack.api("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}})
+    until(lambda: stack.state(run)["name"] == "Applied", 180, "the end of the run that was tried again")
 
 
 def test_a_run_that_has_ended_is_not_taken_up_again_for_want_of_a_heartbeat(stack: Stack) -> None:
@@ -220,11 +243,15 @@ def imports_of(stack: Stack, profile: str) -> list[str]:
 
 def test_every_end_of_a_flow_is_known_to_whoever_waits_for_one() -> None:
     """Prefect names the event of an end after its state; one that is missing here would be started again for ever."""
-    from deployments.notices import lost_worker
+    from prefect.flows import load_flow_from_entrypoint
+
+    from deployments.deploy import definitions
+    from deployments.notices import FLOWS, lost_worker
     from flows.occasion import END_NAMES
 
     sources = [path.read_text("utf-8") for path in (Path(__file__).parent.parent / "flows").glob("*.py")]
     expected = lost_worker().trigger.model_dump()["expect"]
 
+    assert {load_flow_from_entrypoint(one["entrypoint"]).name for one in definitions()} == set(FLOWS)
     assert {f"prefect.flow-run.{name}" for name in END_NAMES} < set(expected)
     assert sum(source.count("Completed(name=") for source in sources) == 2, "a new end: is its name in END_NAMES?"
