@@ -12,7 +12,8 @@ from prefect.deployments import arun_deployment  # noqa: E402
 from pydantic import BaseModel, ConfigDict, Field  # noqa: E402
 
 from flows.deployed import in_order, offer_profiles  # noqa: E402
-from tasks.errors import WrongUseError  # noqa: E402
+from tasks.errors import ProfileError, WrongUseError  # noqa: E402
+from tasks.events import announce_failure  # noqa: E402
 from tasks.profile_file import find_profile, load_profile, profile_files  # noqa: E402
 from tasks.redact import safe_flow  # noqa: E402
 from tasks.settings import Settings  # noqa: E402
@@ -41,24 +42,41 @@ class ImportMany(BaseModel):
 async def import_many(request: ImportMany) -> list[str]:
     """Starts one import a profile and does not wait for them: each run tells its own end.
 
-    Raises: WrongUseError when a profile is unknown or takes an upload; then none is started.
+    Raises: WrongUseError when a named profile is unknown or takes an upload; then none is started. WrongUseError when
+    none was named and one cannot run, once all others are started.
     """
-    names = _profiles(request, Settings())
+    settings = Settings()
+    names, broken = (list(_named(request, settings)), []) if request.profiles else _all(settings)
     started: list[str] = []
     for name in names:
         parameters = {"request": {"profile": name, "simulate": request.simulate}}
         run: FlowRun = await arun_deployment("import-users/import", parameters=parameters, timeout=0, as_subflow=False)
         started.append(str(run.id))
+    if broken:
+        text = f"The imports of {', '.join(names) or 'no profile'} were started. Not started, mend them:"
+        raise WrongUseError("profiles-broken", "\n".join([text, *broken]))
     return started
 
 
-def _profiles(request: ImportMany, settings: Settings) -> list[str]:
-    if not request.profiles:
-        loaded = (load_profile(file) for file in profile_files(settings))
-        return [profile.name for profile in loaded if profile.type == "url"]
+def _all(settings: Settings) -> tuple[list[str], list[str]]:
+    """The profiles that fetch from a URL, and what is wrong with those that cannot run."""
+    names: list[str] = []
+    broken: list[str] = []
+    for file in profile_files(settings):
+        try:
+            profile = load_profile(file)
+        except (ProfileError, WrongUseError) as error:
+            announce_failure(file.stem, error)
+            broken.append(f"{file.stem}: {error.message.splitlines()[0]}")
+        else:
+            names += [profile.name] if profile.type == "url" else []
+    return names, broken
+
+
+def _named(request: ImportMany, settings: Settings) -> tuple[str, ...]:
     uploads = [name for name in request.profiles if load_profile(find_profile(name, settings)).type == "upload"]
     if uploads:
         raise WrongUseError(
             "profile-takes-upload", f"{', '.join(uploads)}: a profile of type upload is imported with its file."
         )
-    return list(request.profiles)
+    return request.profiles

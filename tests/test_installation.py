@@ -223,7 +223,12 @@ def test_import_many_starts_one_run_a_profile_and_each_tells_its_own_end(stack: 
     assert refused["type"] == "FAILED" and "staff: a profile of type upload is imported with its file" in str(refused)
     assert imports_of(stack, "north") == []
 
-    assert stack.ended(stack.run("import-many/import-many", simulate=True))["type"] == "COMPLETED"
+    broken = stack.folder / "profiles" / "broken.yaml"
+    broken.write_text("title: [")
+    partly = stack.ended(stack.run("import-many/import-many", simulate=True))
+    broken.unlink()
+    assert partly["type"] == "FAILED"
+    assert "north, south were started. Not started, mend them:\nbroken: " in partly["message"]
     runs = until(lambda: imports_of(stack, "north") + imports_of(stack, "south"), 30, "the simulations")
     assert [stack.ended(run)["name"] for run in runs] == ["Simulated"] * 2
 
