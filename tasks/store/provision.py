@@ -50,7 +50,7 @@ def find_softphone(connection: Connection, login: str, keyring: Keyring) -> Acco
     return _account(found[0], keyring) if found else None
 
 
-def _devices() -> sa.Select[Any]:
+def _devices() -> sa.Select[*tuple[Any, ...]]:
     return sa.select(
         devices.c.sip_user,
         devices.c.sip_secret,
