@@ -83,6 +83,20 @@ def test_a_plan_is_not_imported_twice_at_once(client: Browser) -> None:
     assert [job.kind for job in site.jobs.all()] == ["import", "simulate"]
 
 
+def test_an_undo_that_is_done_is_not_offered_again(client: Browser, place: Path) -> None:
+    run, jobs = imported(place), client.app.state.site.jobs
+    plan = send(client, f"/runs/{run}/undo")
+    assert plan.status_code == 200 and "Take back now" in plan.text
+    made = jobs.new("undo", "staff", "ada", of=plan.url.path.rpartition("/")[2], undoes=run)
+    jobs.write(replace(made, status="done", outcome="applied", run=run))
+
+    page = client.get(plan.url.path).text
+
+    assert "This run was taken back." in page and "Take back now" not in page
+    checksum = client.app.state.site.plans.of(plan.url.path.rpartition("/")[2]).head["checksum"]
+    assert send(client, f"{plan.url.path}/undo", approve=checksum).status_code == 409
+
+
 def test_an_import_that_failed_may_be_tried_again(client: Browser) -> None:
     plan = plan_of(client)
     ended(client, plan, status="failed", error=("database-busy", "The database was locked."))
