@@ -131,14 +131,14 @@ def migrated_database() -> Path:
 
 
 def _wait_until_healthy(api_url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(1200):
+    for _ in range(4800):
         try:
             with urllib.request.urlopen(f"{api_url}/health", timeout=5):
                 return
         except (urllib.error.URLError, OSError):
             assert server.poll() is None, "the Prefect server ended before it answered"
             time.sleep(0.05)
-    raise TimeoutError("the Prefect server did not answer within a minute")
+    raise TimeoutError("the Prefect server did not answer within four minutes")
 
 
 @pytest.fixture(scope="session")

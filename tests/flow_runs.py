@@ -78,13 +78,13 @@ def wait_until_recorded() -> None:
     told = last()
     EventsWorker.drain_all()
     with get_client(sync_client=True) as client:
-        for _ in range(600):
+        for _ in range(2400):
             with suppress(ObjectNotFound):
                 state = client.read_task_run(told).state
                 if state is not None and state.is_final():
                     return
             time.sleep(0.1)
-    raise TimeoutError("the server did not record the task runs within a minute")
+    raise TimeoutError("the server did not record the task runs within four minutes")
 
 
 def run(steps: Callable[[], Any]) -> FlowRun:

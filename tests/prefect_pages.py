@@ -69,7 +69,7 @@ def submit(page: Page, stack: Stack, deployment: str) -> str:
     """Sends the form; gives the id of the flow run that it started."""
     before = set(_runs(stack, deployment))
     page.get_by_role("button", name="Submit").click()
-    return until(lambda: set(_runs(stack, deployment)) - before, 30, "the run of the form").pop()
+    return until(lambda: set(_runs(stack, deployment)) - before, "the run of the form").pop()
 
 
 def shoot(page: Page, name: str) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 POSTGRESQL_FOLDERS = ("/usr/local/bin", *(str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))))
 KAMAILIO_CONFIGURATION = Path(__file__).parent.parent / "deployments" / "registrar" / "kamailio.cfg"
-START_SECONDS = 30
+START_SECONDS = 120
 STOP_SECONDS = 5
 
 

@@ -21,11 +21,13 @@ from servers import PostgreSQL, free_port
 ROOT = Path(__file__).parent.parent
 PROFILE = ROOT / "tasks" / "template" / "users-from-csv.yaml"
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
+PATIENCE_SECONDS = 240
+"""How long a test waits for a process: a bound for what hangs, no claim about speed, since a machine may be busy."""
 T = TypeVar("T")
 
 
-def until(ready: Callable[[], T], seconds: float, what: str) -> T:
-    """The first true value; fails when the time is over."""
+def until(ready: Callable[[], T], what: str, *, seconds: float = PATIENCE_SECONDS) -> T:
+    """The first true value; fails when the patience is over."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := ready():
@@ -62,9 +64,9 @@ class Stack:
             command, where = self.command("up"), {"env": self.environment, "cwd": self.folder}
             self.up = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **where)
         told = self.folder / "up.log"
-        until(lambda: self.up is None or self.up.poll() is not None or "Ctrl-C" in told.read_text(), 120, "rollcall up")
+        until(lambda: self.up is None or self.up.poll() is not None or "Ctrl-C" in told.read_text(), "rollcall up")
         assert self.up.poll() is None, told.read_text()
-        until(self.online, 60, "a worker")
+        until(self.online, "a worker")
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Ends `rollcall up` as a person or a service manager does; gives its exit code."""
@@ -163,9 +165,9 @@ class Stack:
         """The state of a flow run: `type`, `name`, `message`."""
         return self.api("GET", f"/flow_runs/{run}")["state"]
 
-    def ended(self, run: str, seconds: float = 90) -> dict[str, Any]:
+    def ended(self, run: str, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """The final state of a flow run."""
-        until(lambda: self.state(run)["type"] in ENDED, seconds, f"the end of {run} ({self.state(run)})")
+        until(lambda: self.state(run)["type"] in ENDED, f"the end of {run} ({self.state(run)})", seconds=seconds)
         return self.state(run)
 
     def upload(self, rows: Sequence[str], header: str = "username,displayname,phone") -> str:

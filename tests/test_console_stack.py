@@ -36,7 +36,7 @@ class Console(httpx.Client):
     def simulated(self, text: str) -> str:
         """Uploads a file; gives the address of its plan."""
         plan = self.asks("/profiles/staff/simulate", files={"file": ("users.csv", text.encode())}).url.path
-        until(lambda: 'class="figures"' in self.get(plan).text, 60, "the plan")
+        until(lambda: 'class="figures"' in self.get(plan).text, "the plan")
         return plan
 
     def ended(self, path: str) -> str:
@@ -47,7 +47,7 @@ class Console(httpx.Client):
             assert 'role="alert"' not in page.text, page.text[page.text.index('role="alert"') :][:600]
             return page.url.path.startswith("/runs/")
 
-        until(is_over, 120, "the run")
+        until(is_over, "the run")
         return self.get(path).url.path
 
 
@@ -63,7 +63,7 @@ def console(stack: Stack) -> Generator[Console]:
             except httpx.TransportError:
                 return False
 
-        until(answers, 60, "the console")
+        until(answers, "the console")
         yield person
 
 
@@ -133,7 +133,7 @@ def test_an_undo_is_a_run_of_its_deployment_and_failed_rows_come_from_the_run(co
     assert '"failed-rows"' in audit and '"automate"' in audit and '"approve"' in audit
 
     undo = console.asks(f"{run}/undo").url.path
-    until(lambda: "approve" in console.get(undo).text, 60, "the plan of the undo")
+    until(lambda: "approve" in console.get(undo).text, "the plan of the undo")
     found = re.findall(r'name="approve" value="([0-9a-f]{32})"', console.get(undo).text)
     undone = console.ended(console.asks(f"{undo}/undo", approve=found[0]).url.path)
 

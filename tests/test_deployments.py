@@ -168,7 +168,7 @@ def test_a_cancelled_apply_rolls_back(stack: Stack, database: PostgreSQL) -> Non
     before = users(stack)
     with apply_stopped(database, stack):
         run = stack.run("import-users/import", profile="staff", upload=stack.upload(people(5, 100)))
-        until(lambda: apply_waits(database, stack), 60, "apply in the middle of its writes")
+        until(lambda: apply_waits(database, stack), "apply in the middle of its writes")
         stack.api("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
         ended = stack.ended(run)
 
@@ -182,12 +182,12 @@ def test_a_run_whose_worker_is_killed_in_apply_is_finished_by_another_worker(
     before = users(stack)
     with apply_stopped(database, stack):
         run = stack.run("import-users/import", profile="staff", upload=stack.upload(people(7, 200)))
-        until(lambda: apply_waits(database, stack), 60, "apply in the middle of its writes")
+        until(lambda: apply_waits(database, stack), "apply in the middle of its writes")
         stack.kill_worker()
-    until(lambda: not apply_waits(database, stack), 30, "the end of the killed session")
+    until(lambda: not apply_waits(database, stack), "the end of the killed session")
     assert users(stack) == before
 
-    ended = stack.ended(run, 240)
+    ended = stack.ended(run)
 
     assert ended["name"] == "Applied", ended
     assert users(stack) == [f"u{n:04}" for n in range(200, 207)]
@@ -203,7 +203,7 @@ def test_two_workers_import_many_profiles_at_once_over_the_same_extensions(stack
     limit = stack.api("GET", "/work_pools/rollcall")["concurrency_limit"]
     stack.api("PATCH", "/work_pools/rollcall", {"concurrency_limit": 6})
     stack.start_worker()
-    until(lambda: stack.online() >= 2, 60, "a second worker")
+    until(lambda: stack.online() >= 2, "a second worker")
 
     runs = [stack.run("import-users/import", profile=name, upload=upload) for name, upload in uploads.items()]
     ends = [stack.ended(run, 40 * count) for run in runs]
@@ -242,7 +242,7 @@ def test_a_schedule_fires_and_is_gone_with_its_profile(stack: Stack) -> None:
         stack.rollcall("automate", "staff", "--off")
         return own_deployment(stack, "nightly").status_code == 404
 
-    until(gone, 90, "the end of nightly's deployment")
+    until(gone, "the end of nightly's deployment")
 
 
 def fired(stack: Stack, profile: str) -> dict[str, Any]:
@@ -253,7 +253,7 @@ def fired(stack: Stack, profile: str) -> dict[str, Any]:
         "deployments": {"id": {"any_": [found["id"]]}},
         "flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}},
     }
-    return until(lambda: stack.api("POST", "/flow_runs/filter", which), 120, "the schedule")[0]
+    return until(lambda: stack.api("POST", "/flow_runs/filter", which), "the schedule")[0]
 
 
 def test_a_profile_elsewhere_is_not_automated_and_a_folder_elsewhere_removes_nothing_in_silence(stack: Stack) -> None:
@@ -343,7 +343,7 @@ def test_nothing_outlives_a_terminal_that_is_closed_or_an_up_that_is_killed(stac
         signal.signal(signal.SIGHUP, inherited)
 
     assert stack.stop(signal.SIGKILL) == -signal.SIGKILL
-    until(lambda: not stack.processes(), 60, "the end of what a killed `rollcall up` had started")
+    until(lambda: not stack.processes(), "the end of what a killed `rollcall up` had started")
     stack.start()
 
 

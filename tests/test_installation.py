@@ -163,19 +163,18 @@ def test_people_are_told_of_failed_held_and_missing_imports(stack: Stack, receiv
 
     assert stack.ended(stack.run("import-users/import", profile="staff"))["type"] == "FAILED"
     failed = "Run not done. import staff (sync): Failed. "
-    until(lambda: any(failed in text for text in receiver.told), 30, "word of the failure")
+    until(lambda: any(failed in text for text in receiver.told), "word of the failure")
     assert [failed in text and "no file was given" in text for text in receiver.told] == [True]
     assert stack.ended(stack.run("undo-import/undo", run="nobody"))["type"] == "FAILED"
-    until(lambda: any("Run not done. undo nobody: Failed. " in text for text in receiver.told), 30, "word of the undo")
+    until(lambda: any("Run not done. undo nobody: Failed. " in text for text in receiver.told), "word of the undo")
     upload = stack.upload(["a,A,", "b,B,"])
     assert stack.ended(stack.run("import-users/import", profile="staff", upload=upload))["name"] == "Applied"
     assert stack.ended(stack.run("import-users/import", profile="staff", upload=stack.upload([])))["name"] == "Held"
 
     held = "Import held: please answer. staff: Held: 0 create, 0 update, 2 remove, 0 unchanged. The source is empty."
-    until(lambda: any(held in text for text in receiver.told), 30, "word of the held import")
+    until(lambda: any(held in text for text in receiver.told), "word of the held import")
     until(
         lambda: any("Nothing imported. Profile staff imported nothing" in text for text in receiver.told),
-        60,
         "word of the missing import",
     )
     install(stack, ROLLCALL_NOTIFY="")
@@ -186,15 +185,15 @@ def test_people_are_told_of_a_run_whose_process_is_killed_and_can_retry_it(stack
     install(stack, ROLLCALL_NOTIFY=BLOCK)
     receiver.told.clear()
     run = stack.run("import-users/import", profile="slow")
-    until(lambda: "slow" in receiver.asked, 60, "the run's fetch")
+    until(lambda: "slow" in receiver.asked, "the run's fetch")
 
     stack.kill_runs()
 
     assert stack.ended(run)["name"] == "Crashed"
-    until(lambda: any("Run not done. import slow (sync): Crashed. " in text for text in receiver.told), 30, "its word")
+    until(lambda: any("Run not done. import slow (sync): Crashed. " in text for text in receiver.told), "its word")
     install(stack, ROLLCALL_NOTIFY="")
     stack.api("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}})
-    until(lambda: stack.state(run)["name"] == "Applied", 180, "the end of the run that was tried again")
+    until(lambda: stack.state(run)["name"] == "Applied", "the end of the run that was tried again")
 
 
 def test_a_run_that_has_ended_is_not_taken_up_again_for_want_of_a_heartbeat(stack: Stack) -> None:
@@ -229,7 +228,7 @@ def test_import_many_starts_one_run_a_profile_and_each_tells_its_own_end(stack: 
     broken.unlink()
     assert partly["type"] == "FAILED"
     assert "north, south were started. Not started, mend them:\nbroken: " in partly["message"]
-    runs = until(lambda: imports_of(stack, "north") + imports_of(stack, "south"), 30, "the simulations")
+    runs = until(lambda: imports_of(stack, "north") + imports_of(stack, "south"), "the simulations")
     assert [stack.ended(run)["name"] for run in runs] == ["Simulated"] * 2
 
     assert stack.ended(stack.run("import-many/import-many", profiles=["north", "south"]))["type"] == "COMPLETED"
