@@ -4,7 +4,7 @@ The metadata of a result goes before the result: while only one of the two is le
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -40,7 +40,7 @@ def _megabytes(size_bytes: int) -> str:
 
 def clean_cache(settings: Settings, now: datetime | None = None) -> CacheCounts:
     """Removes results that nobody used for `cache_days`, then the longest unused ones above `cache_size_bytes`."""
-    newest_first = sorted(result_shelf(settings).entries(), key=lambda entry: entry.used, reverse=True)
+    newest_first = sorted(_entries(settings), key=lambda entry: entry.used, reverse=True)
     limit = (now or datetime.now(UTC)) - timedelta(days=settings.cache_days)
     kept = 0
     total = 0
@@ -54,7 +54,15 @@ def clean_cache(settings: Settings, now: datetime | None = None) -> CacheCounts:
 
 def clear_cache(settings: Settings) -> CacheCounts:
     """Removes every result."""
-    return _remove(settings, [], list(result_shelf(settings).entries()), None)
+    return _remove(settings, [], _entries(settings), None)
+
+
+def _entries(settings: Settings) -> list[Entry]:
+    """The results; where their storage cannot list them, their metadata tells of them, but for their size."""
+    results = result_shelf(settings)
+    if results.can_list:
+        return list(results.entries())
+    return [replace(entry, size_bytes=0) for entry in key_shelf(settings).entries()]
 
 
 def _remove(settings: Settings, kept: Sequence[Entry], gone: Sequence[Entry], now: datetime | None) -> CacheCounts:

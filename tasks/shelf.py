@@ -25,6 +25,11 @@ class Entry:
 class Shelf(Protocol):
     """Named bytes."""
 
+    @property
+    def can_list(self) -> bool:
+        """Whether `entries` tells what is there."""
+        ...
+
     def read(self, name: str) -> bytes:
         """The bytes of a name. Raises: OSError when there are none."""
         ...
@@ -51,6 +56,11 @@ class LocalShelf:
     """A folder that only its owner can open: folder 0700, files 0600, each written whole or not at all."""
 
     folder: Path
+
+    @property
+    def can_list(self) -> bool:
+        """Whether `entries` tells what is there."""
+        return True
 
     def read(self, name: str) -> bytes:
         return self._path(name).read_bytes()
@@ -91,6 +101,11 @@ class RemoteShelf:
     """A folder in any storage that fsspec knows (`s3://bucket/results`); credentials come from the environment."""
 
     url: str
+
+    @property
+    def can_list(self) -> bool:
+        """Whether `entries` tells what is there."""
+        return True
 
     @cached_property
     def _storage(self) -> tuple[Any, str]:
@@ -133,6 +148,11 @@ class BlockShelf:
     """A storage block of Prefect, as `type/name`. Blocks cannot list or remove: give the bucket a rule for age."""
 
     block: str
+
+    @property
+    def can_list(self) -> bool:
+        """Whether `entries` tells what is there."""
+        return False
 
     @cached_property
     def _storage(self) -> Any:

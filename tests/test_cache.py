@@ -57,6 +57,17 @@ def test_metadata_without_a_result_goes_unless_it_is_new(settings: Settings) -> 
     assert names(settings, "keys") == ["parse-0", "parse-1"]
 
 
+def test_results_that_cannot_be_listed_are_told_by_their_metadata(settings: Settings) -> None:
+    in_a_block = settings.model_copy(update={"result_storage": "s3-bucket/results", "cache_size_bytes": 1})
+
+    cleaned = clean_cache(in_a_block, NOW)
+    left = names(settings, "keys")
+    cleared = clear_cache(in_a_block)
+
+    assert (cleaned.kept, cleaned.removed, left) == (3, 1, ["parse-0", "parse-1", "parse-20"])
+    assert (cleared.removed, names(settings, "keys")) == (3, [])
+
+
 def test_an_empty_home_is_clean(tmp_path: Path) -> None:
     assert clean_cache(Settings(home=tmp_path / "none")) == CacheCounts(0, 0, 0, 0)
 
