@@ -86,9 +86,9 @@ class LineagePolicy(CachePolicy):
         return name
 
     def _is_whole(self, name: str, ring: Keyring) -> bool:
-        results = result_shelf(self.settings)
+        keys, results = key_shelf(self.settings), result_shelf(self.settings)
         try:
-            note = orjson.loads(key_shelf(self.settings).read(name))
+            note = orjson.loads(keys.read(name))
             if (note["storage_key"], note["serializer"]["type"]) != (name, "sealed"):
                 return False
             sealed = results.read(name)
@@ -96,6 +96,7 @@ class LineagePolicy(CachePolicy):
                 return False
             opened.set(Opened(name, sealed, open_result(sealed, ring)))
             results.touch(name)
+            keys.touch(name)
         except (OSError, ValueError, LookupError, TypeError, SealError):
             return False
         return True

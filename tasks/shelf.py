@@ -183,6 +183,12 @@ def result_shelf(settings: Settings) -> Shelf:
     return RemoteShelf(place.rstrip("/")) if "://" in place else BlockShelf(place)
 
 
-def key_shelf(settings: Settings) -> LocalShelf:
-    """Where Prefect's metadata of results lies."""
+def key_shelf(settings: Settings) -> Shelf:
+    """Where Prefect's metadata of results lies: beside the results, so that who shares them finds them.
+
+    A block cannot forget a name, which metadata must be able to: there, it lies in the home folder of each machine.
+    """
+    place = settings.result_storage
+    if place and "://" in place:
+        return RemoteShelf(f"{place.rstrip('/')}/keys")
     return LocalShelf(settings.home.absolute() / "keys")

@@ -13,6 +13,7 @@ import pytest
 from conftest import PrefectServer
 from flow_runs import FlowRun, run
 
+from tasks.cache import clear_cache
 from tasks.key_file import open_keyring
 from tasks.output import Output, Source, SourceFacts, Table, Text
 from tasks.profile import Profile
@@ -214,6 +215,21 @@ def test_results_of_another_installation_are_made_again(prefect_server: PrefectS
 
     assert run_import().states() == all_are("Completed")
     assert len(list((rollcall_home / "results").iterdir())) == 2 * len(names)
+
+
+def test_a_storage_of_results_is_shared_between_machines(
+    prefect_server: PrefectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLCALL_KEY", "11" * 32)
+    monkeypatch.setenv("ROLLCALL_RESULT_STORAGE", f"memory://{tmp_path}/results")
+    states: list[dict[str, str]] = []
+    for machine in ("one", "two"):
+        monkeypatch.setenv("ROLLCALL_HOME", str(tmp_path / machine))
+        states.append(run_import().states())
+
+    assert states == [all_are("Completed"), all_are("Cached")]
+    assert clear_cache(Settings()).removed == len(STEPS)
+    assert run_import().states() == all_are("Completed")
 
 
 def test_results_survive_a_move_of_the_home_folder(
