@@ -1,5 +1,6 @@
 """No secret anywhere: imports that succeed, reject, crash and are cancelled, and every byte that they leave behind."""
 
+import base64
 import os
 import subprocess
 import sys
@@ -10,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from canaries import PROFILE_CHANGES, SECRETS, STEPS, crashing, write_csv
+import sqlalchemy as sa
+from canaries import CANARY, PROFILE_CHANGES, SECRETS, STEPS, crashing, write_csv
 from conftest import PrefectServer
 from import_runs import run_import_flow, write_profile
-from test_canary import assert_clean
+from test_canary import assert_clean, files_with
 
+from tasks.settings import Settings
+from tasks.store.store import open_store
+from tasks.store.tables import devices
+from tests.fault_server import fault_server
 from tests.servers import PostgreSQL, free_port, needed, wait_until
 
 
@@ -45,6 +51,38 @@ def test_no_secret_is_left_by_a_file_without_a_header(
     assert failed.output.code == "login-column-missing"
     print(failed.output.message)
     assert_clean(prefect_server, rollcall_home, capfd)
+
+
+def test_no_credential_of_a_source_and_no_sip_secret_is_left_by_an_import(
+    prefect_server: PrefectServer,
+    rollcall_home: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"URL_ALLOW": "127.0.0.1", "TEST_USER": "hr", "TEST_PASSWORD": f"{CANARY}:ü"}.items():
+        monkeypatch.setenv(f"ROLLCALL_{name}", value)
+    basic = base64.b64encode(f"hr:{CANARY}:ü".encode()).decode()
+    with fault_server() as server:
+        url = f"{server.url}/basic\nfetch: {{auth: basic, user: ROLLCALL_TEST_USER, password: ROLLCALL_TEST_PASSWORD}}"
+        fetching = {"type: upload": f"type: url\nurl: {url}", 'return $row["phonemac"];': 'return "000413a3016f";'}
+        done = run_import_flow(write_profile(tmp_path, fetching), None)
+
+    assert done.output.outcome.status == "applied" and server.seen[-1][1]["authorization"] == f"Basic {basic}"
+    secrets = _sip_secrets()
+    assert len(secrets) == 1 and len(secrets[0]) > 10
+    assert_clean(prefect_server, rollcall_home, capfd)
+    for secret in (basic, *secrets):
+        assert files_with([prefect_server.home, rollcall_home], secret.encode()) == []
+
+
+def _sip_secrets() -> list[str]:
+    store = open_store(Settings())
+    with store.open() as connection:
+        stored = connection.read(sa.select(devices.c.sip_user, devices.c.sip_secret))
+    return store.keyring.open_series(
+        stored["sip_secret"], stored["sip_user"], table="devices", column="sip_secret"
+    ).to_list()
 
 
 @pytest.mark.parametrize("name", STEPS)
