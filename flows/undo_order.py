@@ -81,7 +81,7 @@ def _target(job: UndoJob, connection: Connection) -> dict[str, Any]:
 
 
 def _plan_against(snapshot: Snapshot, run: dict[str, Any], job: UndoJob, connection: Connection) -> Plan:
-    plan = undo_plan(read_history(connection, run), snapshot, job.pool_start)
+    plan = replace(undo_plan(read_history(connection, run), snapshot, job.pool_start), contents=snapshot.contents)
     checksum = plan_checksum(plan, job.applying.store.keyring)
     plan = replace(plan, checksum=checksum, held=removal_brake(plan, job.brakes))
     return plan.same_as(job.approve).released_by(job.approve)

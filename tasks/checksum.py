@@ -1,4 +1,5 @@
-"""The checksum of a plan: keyed, over everything that would be applied, so that it approves exactly what was seen.
+"""The checksum of a plan: keyed, over everything that would be applied and the phone system that it was made for, so
+that it approves exactly what was seen.
 
 HMAC-SHA256 under a sub-key (decision 20): a plain hash over a pin could be guessed. Reconcile, which makes the changes
 of people, digests them; assign-phones adds its own to that, and need not read a hundred thousand people again.
@@ -34,7 +35,7 @@ def plan_checksum(plan: Plan, keyring: Keyring) -> str:
         "people": plan.people_digest or people_digest(plan.changes),
         "phones": _digest(plan.phones, _OF_PHONES),
         "contacts": _digest(plan.contacts, _OF_CONTACTS, by="key"),
-        "of": [plan.profile, plan.mode, plan.owned, plan.facts.digest],
+        "of": [plan.profile, plan.mode, plan.owned, plan.facts.digest, plan.contents],
     }
     return hmac.digest(keyring.derive("plan"), json.dumps(what).encode(), "sha256").hex()[:32]
 

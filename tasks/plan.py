@@ -72,8 +72,9 @@ class Plan(Output):
     masked), and the final value of every field for `apply`; `phones` has PHONE_CHANGES_SCHEMA and the final values of
     the device; `contacts` CONTACT_CHANGES_SCHEMA: `contact` is the display name, values are null where they stay as
     they are, `owner` is null where nobody's record is written. Unchanged and filtered rows are only counted, people
-    and contacts together. `state` is the digest of the snapshot, `mark` the one of `tasks.store.watch` at that time;
-    `skipped` are the people of the file whom `on_existing: skip` leaves alone (`login`).
+    and contacts together. `state` is the digest of the snapshot, `contents` the one of what it holds without the
+    history, `mark` the one of `tasks.store.watch` at that time. `skipped` are the people of the file whom `on_existing:
+    skip` leaves alone (`login`).
     `people_digest` is reconcile's of `changes`, which only `tasks.checksum.with_further_changes` alters after it.
     """
 
@@ -89,6 +90,7 @@ class Plan(Output):
     checksum: str = ""
     held: str | None = None
     state: str = ""
+    contents: str = ""
     mark: str = ""
     people_digest: str = ""
 

@@ -87,6 +87,7 @@ def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, ci
         facts=records.facts,
         owned=owned_records(snapshot, profile.name),
         state=snapshot.lineage,
+        contents=snapshot.contents,
         mark=snapshot.mark,
         issues=pl.concat([records.issues, settled.issues, contacts.issues, *issues]),
         aside=aside,

@@ -63,8 +63,8 @@ class Snapshot(Output):
     Shape: `users` has USER_SCHEMA and `phonebook.K.FIELD` for entries beyond the first; `devices` DEVICE_SCHEMA;
     `contacts` CONTACTS_SCHEMA (no key and no profile: made by hand); `extensions` every number in use (`number`,
     `user_id` null for what is no user's); `resting` numbers freed lately. `last` are the facts of the last applied
-    import of the profile; `lineage` is the digest of all of it; `mark` is what `tasks.store.watch` saw before it was
-    read.
+    import of the profile; `contents` is the digest of what the phone system holds, `lineage` that of the profile's
+    history as well; `mark` is what `tasks.store.watch` saw before it was read.
     """
 
     users: pl.DataFrame
@@ -75,6 +75,7 @@ class Snapshot(Output):
     roles: tuple[str, ...] = ()
     last: SourceFacts | None = None
     undone_digests: tuple[str, ...] = ()
+    contents: str = ""
     mark: str = ""
 
 

@@ -87,13 +87,27 @@ def held_checksum(world: World) -> tuple[str, str]:
     return small, world.imports(small).plan.checksum
 
 
-def test_an_approved_plan_passes_when_it_is_still_exactly_this_one(world: World) -> None:
+def test_an_approved_plan_passes_when_nothing_but_the_history_moved(world: World) -> None:
+    importing(world, "others", "x,X,299")()
     small, checksum = held_checksum(world)
 
-    report = run_import(world.job(small, approve=checksum), overtaken_by(importing(world, "others", "x,X,")))
+    report = run_import(world.job(small, approve=checksum), overtaken_by(importing(world, "others", "x,X,299")))
 
     assert (report.plan.checksum, counts(report)) == (checksum, {"remove": 30, "unchanged": 1})
     assert set(world.users()) == {"u0", "x"}
+
+
+def test_a_plan_that_was_seen_is_refused_once_anything_in_the_phone_system_moved(world: World) -> None:
+    small, held = held_checksum(world)
+    text = people(*(f"u{n},U {n // 30},{300 + n}" for n in range(31)), header=HEADER)
+    saved = world.simulate(text).plan.checksum
+    importing(world, "others", "x,X,")()
+
+    for job in (world.job(small, approve=held), world.job(text, expected=saved)):
+        with pytest.raises(StaleError, match="the phone system has changed since"):
+            run_import(job, overtaken_by())
+
+    assert len(world.users()) == 32
 
 
 def test_an_approved_plan_that_is_another_one_by_then_is_refused(world: World) -> None:

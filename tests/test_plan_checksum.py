@@ -83,11 +83,12 @@ def test_text_that_looks_like_the_end_of_a_value_is_another_plan(end: str) -> No
     assert len({plan_checksum(plan, RING) for plan in plans}) == 2
 
 
-def test_another_file_profile_or_mode_is_another_plan() -> None:
+def test_another_file_profile_mode_or_phone_system_is_another_plan() -> None:
     for altered in (
         replace(PLAN, facts=SourceFacts(digest="d2")),
         replace(PLAN, profile="others"),
         replace(PLAN, mode="upsert"),
+        replace(PLAN, contents="moved"),
     ):
         assert plan_checksum(altered, RING) != SEEN
 

@@ -38,6 +38,7 @@ def read_snapshot(connection: Connection, profile: str) -> Snapshot:
     names = tuple(sorted(connection.read(sa.select(roles.c.name))["name"].to_list()))
     last = last_applied_facts(connection, profile)
     undone = undone_digests(connection, profile)
+    contents = digest_of_frames((people, phones, numbers, resting, contacts), names)
     return Snapshot(
         users=people,
         devices=phones,
@@ -47,8 +48,9 @@ def read_snapshot(connection: Connection, profile: str) -> Snapshot:
         roles=names,
         last=last,
         undone_digests=undone,
+        contents=contents,
         mark=mark,
-        lineage=digest_of_frames((people, phones, numbers, resting, contacts), names, last, undone),
+        lineage=digest_of_frames((), contents, last, undone),
     )
 
 
