@@ -2,16 +2,19 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from tasks.store.tables import users
+from tasks.store.waiting import SLICE_SECONDS
 from tests.servers import PostgreSQL
 from tests.state import state_of
 from tests.test_crash import start
-from tests.world import World
+from tests.world import World, people
 
 HERE = Path(__file__).parent.parent
 
@@ -48,6 +51,21 @@ def test_an_import_waits_for_another_writer_instead_of_failing(world: World) -> 
             process.wait(1)
 
     assert finished(process) == ["applied"] and len(world.users()) == 5
+
+
+def test_whoever_waits_for_another_writer_says_so(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with ThreadPoolExecutor(1) as pool, world.connection() as connection:
+        connection.lock_for_writing()
+        waiting = pool.submit(world.imports, people("a,A"))
+        while not caplog.messages and not waiting.done():
+            time.sleep(0.1)
+        time.sleep(2 * SLICE_SECONDS)
+        assert not waiting.done()
+        connection.rollback()
+        assert waiting.result(60).outcome is not None
+
+    assert caplog.messages == ["Another process is writing to the phone system; waiting until it is done."]
+    assert set(world.users()) == {"a"}
 
 
 def test_four_processes_may_migrate_an_empty_database_at_once(postgresql: PostgreSQL, tmp_path: Path) -> None:

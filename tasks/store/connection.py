@@ -14,10 +14,11 @@ from urllib.parse import unquote
 
 import polars as pl
 import sqlalchemy as sa
-from adbc_driver_manager import OperationalError
+from adbc_driver_manager import OperationalError, ProgrammingError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from tasks.errors import StoreBusyError, WrongUseError
+from tasks.store.waiting import wait_for_lock
 
 LOCK_TIMEOUT_SECONDS: Final = 60
 _PRAGMAS: Final = ("foreign_keys = ON", "cache_size = -262144", "temp_store = MEMORY")
@@ -92,16 +93,36 @@ class Connection:
         narrow = [name for name in frame.columns if type(table.c[name].type) is sa.Integer]
         return frame.with_columns(pl.col(name).cast(pl.Int32) for name in narrow)
 
-    def lock_for_writing(self) -> None:
-        """Waits until this connection is the only writer of the phone system.
+    def lock_for_writing(self, patience_seconds: float = LOCK_TIMEOUT_SECONDS) -> None:
+        """Waits until this connection is the only writer of the phone system, and says so when it has to.
 
-        Raises: StoreBusyError when another writer holds it for longer than a minute.
+        It is the first thing of its transaction, which begins anew with each attempt.
+
+        Raises: StoreBusyError when another writer holds it for longer than that.
         """
-        if self.kind == "postgresql":
-            self.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
-            self.execute(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-        else:
+        wait_for_lock(self._locks_within, patience_seconds)
+        self._wait_at_most(LOCK_TIMEOUT_SECONDS)
+
+    def _locks_within(self, seconds: float) -> None:
+        """Takes the lock for writing."""
+        self._wait_at_most(seconds)
+        if self.kind == "sqlite":
             self.execute("UPDATE meta SET value = value WHERE key = 'lock'")
+            return
+        try:
+            # The driver tells the failure of a select only to whoever fetches its rows.
+            self.execute(f"DO $$ BEGIN PERFORM pg_advisory_xact_lock({_ADVISORY_LOCK}); END $$")
+        except StoreBusyError:
+            self.rollback()
+            raise
+
+    def _wait_at_most(self, seconds: float) -> None:
+        """How long a statement of this transaction waits for a lock."""
+        milliseconds = round(seconds * 1000)
+        if self.kind == "sqlite":
+            self.execute(f"PRAGMA busy_timeout = {milliseconds}")
+        else:
+            self.execute(f"SET LOCAL lock_timeout = '{milliseconds}ms'")
 
     def lock_for_migrating(self) -> None:
         """Waits likewise where there may be no table yet.
@@ -169,9 +190,9 @@ def busy_is_told() -> Generator[None]:
     """Turns the driver's word for locked or gone into StoreBusyError, which a caller may retry."""
     try:
         yield
-    except OperationalError as error:
+    except (OperationalError, ProgrammingError) as error:
         state = f"{error.sqlstate or ''}"
-        text = str(error).lower()
+        text = str(error).lower() if isinstance(error, OperationalError) else ""
         if "locked" in text or "busy" in text or state.startswith(("08", "40", "55", "57")) or "connect" in text:
             raise StoreBusyError(
                 "store-busy",

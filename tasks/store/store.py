@@ -18,6 +18,8 @@ from tasks.store.registrar import prepare_registrar
 from tasks.store.tables import meta
 from tasks.store.watch import Watch
 
+PATIENCE_SECONDS: Final = 3600
+"""How long a run waits for its turn: longer than the largest import takes."""
 _KEY_CHECK: Final = sa.select(meta.c.value).where(meta.c.key == "key_check")
 
 
@@ -46,9 +48,9 @@ class Store:
     def lock_for_writing(self, connection: Connection) -> None:
         """Waits until the connection is the only writer, of a phone system that is still under this key.
 
-        Raises: StoreBusyError when another writer holds it for longer than a minute; WrongUseError after a rotation.
+        Raises: StoreBusyError when another writer holds it for longer than an hour; WrongUseError after a rotation.
         """
-        connection.lock_for_writing()
+        connection.lock_for_writing(PATIENCE_SECONDS)
         self.check_key(connection)
 
     def check_key(self, connection: Connection) -> None:
