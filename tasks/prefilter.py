@@ -35,4 +35,4 @@ def prefilter_rows(table: Table, profile: Profile) -> Table:
     )
 
 
-prefilter = step("prefilter", version=2, reads=("prefilter",))(prefilter_rows)
+prefilter = step("prefilter", version=3, reads=("prefilter",))(prefilter_rows)

@@ -90,4 +90,4 @@ def _name_issues(expressions: Map[str, Expression], names: Names, absent: bool) 
                 yield Issue(None, None, found, "name-matched-without-case", text)
 
 
-map_variables = step("map-variables", version=2, reads=("variables",))(map_variables_of_rows)
+map_variables = step("map-variables", version=3, reads=("variables",))(map_variables_of_rows)

@@ -150,6 +150,19 @@ def test_one_expensive_row_does_not_stop_the_others() -> None:
     assert [(error.index, error.code) for error in result.errors] == [(1, "budget-spent")]
 
 
+@pytest.mark.parametrize("wasteful", [1, 9, 10, 11, 40, 200])
+def test_many_expensive_rows_do_not_stop_the_others(wasteful: int) -> None:
+    cells = ["999999999"] * wasteful + ["5"] * 2_000 + ["999999999", "7"]
+    numbers = range(2, len(cells) + 2)
+    source = 'for ($i = 0; $i < $row["n"]; $i++) { $s .= "x"; } return strlen($s);'
+
+    frame = pl.DataFrame({"#row": numbers, "#line": numbers, "n": cells})
+    result = compile_expression(source, name="x").evaluate(frame, Names(["n"]))
+
+    assert [error.index for error in result.errors] == [*range(wasteful), wasteful + 2_000]
+    assert {error.code for error in result.errors} == {"budget-spent"}
+
+
 def test_an_error_of_a_row_holds_no_cell() -> None:
     frame = pl.DataFrame({"#row": [2], "#line": [2], "secret": ["hunter2"]})
     for source in ('return $row["secret"] * 2;', '{{ secret | int + "x" }}', "{{ secret.nothing.at.all }}"):

@@ -26,7 +26,11 @@ class RowFailed(Exception):  # noqa: N818 - it is an outcome of a row, not a fai
 
 
 class BudgetSpent(RowFailed):
-    """The row used up what one row may cost: steps, characters, items or time."""
+    """The row used up what one row may cost; `costly` where that is too much time to bear with many such rows."""
+
+    def __init__(self, message: str, *, costly: bool = False) -> None:
+        super().__init__(message)
+        self.costly = costly
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Final, NoReturn, TypeVar
 
-from tasks.expression.budget import STEPS, Budget
+from tasks.expression.budget import FULL, Budget
 from tasks.expression.errors import BudgetSpent, RowFailed
 from tasks.expression.values import (
     INT_MAX,
@@ -190,13 +190,13 @@ class _Walk:
     __slots__ = ("left",)
 
     def __init__(self) -> None:
-        self.left = STEPS
+        self.left = FULL.steps
 
     def into(self, array: PhpArray) -> None:
         """Raises: BudgetSpent when the items of all arrays so far are too many."""
         self.left -= 1 + len(array)
         if self.left < 0:
-            raise BudgetSpent(f"a comparison of arrays needs more than {STEPS:,} steps")
+            raise BudgetSpent(f"a comparison of arrays needs more than {FULL.steps:,} steps", costly=True)
 
 
 def strict_equal(left: Value, right: Value, walk: _Walk | None = None) -> bool:

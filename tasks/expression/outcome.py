@@ -1,17 +1,16 @@
 """What evaluating an expression gives: a value or an error for each row of the frame."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import polars as pl
 
-from tasks.expression.budget import WASTED_SECONDS, Budget
+from tasks.expression.budget import Budget, Patience
 from tasks.expression.errors import BudgetSpent, RowError, RowFailed
 from tasks.expression.values import PhpArray, to_text, truthy
 
-_GIVEN_UP: Final = "not tried, since rows before it used up the time that this expression may waste"
+_GIVEN_UP: Final = "not tried, since too many rows before it spent all that one row may cost"
 
 
 @dataclass(frozen=True)
@@ -40,22 +39,21 @@ def run_rows(
 ) -> tuple[list[Any], list[RowError]]:
     """Call the function for each row; a failed row has the value None and an error.
 
-    When failing rows have cost more than `WASTED_SECONDS`, the rest is not tried: a snippet without an end would
-    otherwise take its whole budget in each of a million rows.
+    When too many rows one after the other have spent their budget, the rest is not tried.
     """
     values: list[Any] = []
     errors: list[RowError] = []
-    wasted = 0.0
+    patience = Patience(budget)
     for index, row in enumerate(arguments):
-        started = time.monotonic()
         try:
-            if wasted > WASTED_SECONDS:
+            if patience.over:
                 raise RowFailed(_GIVEN_UP)
             values.append(run(*row))
         except RowFailed as failed:
             values.append(None)
             errors.append(RowError(index, _code(failed), str(failed)))
-            wasted += time.monotonic() - started if isinstance(failed, BudgetSpent) else 0.0
+            if isinstance(failed, BudgetSpent):
+                patience.lose(index, costly=failed.costly)
         except (RecursionError, MemoryError, OverflowError):
             values.append(None)
             errors.append(RowError(index, "budget-spent", "a value of this row is too large or nested too deeply"))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import regex
 
-from tasks.expression.budget import REGEX_SECONDS, Budget
+from tasks.expression.budget import Budget
 from tasks.expression.errors import BudgetSpent, RowFailed
 from tasks.expression.values import PhpArray, Value, array_of, to_text
 
@@ -101,23 +101,24 @@ def _matches(budget: Budget, pattern: str, subject: str) -> Iterator[Any]:
     """
     budget.check_clock()
     try:
-        for match in _compiled(pattern).finditer(subject, timeout=REGEX_SECONDS):
+        for match in _compiled(pattern).finditer(subject, timeout=budget.allowance.pattern_seconds):
             budget.spend(1)
             yield match
     except TimeoutError:
-        raise _too_long() from None
+        raise _too_long(budget) from None
 
 
-def _too_long() -> BudgetSpent:
-    return BudgetSpent(f"a pattern needs more than {REGEX_SECONDS} seconds for one text")
+def _too_long(budget: Budget) -> BudgetSpent:
+    seconds = budget.allowance.pattern_seconds
+    return BudgetSpent(f"a pattern needs more than {seconds} seconds for one text", costly=True)
 
 
 def _search(budget: Budget, pattern: str, subject: str) -> Any:
     budget.check_clock()
     try:
-        return _compiled(pattern).search(subject, timeout=REGEX_SECONDS)
+        return _compiled(pattern).search(subject, timeout=budget.allowance.pattern_seconds)
     except TimeoutError:
-        raise _too_long() from None
+        raise _too_long(budget) from None
 
 
 def _groups(match: Any, *, trimmed: bool) -> PhpArray:
