@@ -146,7 +146,10 @@ _ARRAYS: Final[dict[str, tuple[Callable[..., Any], str]]] = {
     "array_search(mixed $needle, array $haystack, bool $strict = false): mixed": (lists.array_search, "its key"),
     "array_key_exists(mixed $key, array $array): bool": (lists.array_key_exists, "whether there is such a key"),
     "key_exists(mixed $key, array $array): bool": (lists.array_key_exists, "the same"),
-    "array_keys(array $array): array": (lists.array_keys, "the keys"),
+    "array_keys(array $array, mixed $filter_value = UNKNOWN, bool $strict = false): array": (
+        lists.array_keys,
+        "the keys, or those of one value",
+    ),
     "array_values(array $array): array": (lists.array_values, "the values, numbered anew"),
     "array_merge(array ...$arrays): array": (lists.array_merge, "one behind the other"),
     "array_combine(array $keys, array $values): array": (lists.array_combine, "keys and values brought together"),

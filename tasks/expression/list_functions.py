@@ -23,6 +23,8 @@ SORT_REGULAR: Final = 0
 SORT_NUMERIC: Final = 1
 SORT_STRING: Final = 2
 SORT_FLAG_CASE: Final = 8
+EVERY: Final[Any] = object()
+"""For a filter that is not given: null is a value to look for."""
 
 
 def count(value: PhpArray, mode: int = 0) -> int:
@@ -51,9 +53,12 @@ def array_key_exists(key: Value, array: PhpArray) -> bool:
     return (array.spelled(found) if isinstance(array, Row) else found) in array
 
 
-def array_keys(budget: Budget, array: PhpArray) -> PhpArray:
+def array_keys(budget: Budget, array: PhpArray, filter_value: Value = EVERY, strict: bool = False) -> PhpArray:
     spend_on(budget, array)
-    return array_of(array)
+    if filter_value is EVERY:
+        return array_of(array)
+    equal = strict_equal if strict else loose_equal
+    return array_of(key for key, value in array.items() if equal(value, filter_value))
 
 
 def array_values(budget: Budget, array: PhpArray) -> PhpArray:

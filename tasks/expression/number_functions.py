@@ -155,7 +155,7 @@ def round_(num: int | float, precision: int = 0) -> float:
     """Half away from zero, on the number as it is written."""
     if not math.isfinite(num) or abs(precision) > 300:
         return float(num)
-    return float(Decimal(float_text(float(num), 15)).quantize(Decimal(1).scaleb(-precision), ROUND_HALF_UP)) + 0.0
+    return float(Decimal(float_text(float(num), 15)).quantize(Decimal(1).scaleb(-precision), ROUND_HALF_UP))
 
 
 def intdiv(num1: int, num2: int) -> int:

@@ -1,6 +1,7 @@
 """PCRE patterns as PHP writes them, on the `regex` package: delimiters, flags, a time limit for every search.
 
-Without the flag `u` classes as \\w and case are ASCII, as in PHP; a character is a character either way.
+A character is a character, with the flag `u` and without it. Without it \\w, \\d, \\s and case are ASCII, as in PHP,
+and only \\p knows all characters.
 """
 
 import functools
@@ -11,6 +12,7 @@ import regex
 
 from tasks.expression.budget import Budget
 from tasks.expression.errors import BudgetSpent, RowFailed
+from tasks.expression.pattern_text import with_all_characters, without_quotes
 from tasks.expression.values import PhpArray, Value, array_of, to_text
 
 PREG_PATTERN_ORDER: Final = 1
@@ -49,9 +51,11 @@ def compile_pattern(pattern: str) -> Any:
             raise PatternError("the pattern's flag U is not available; write *? instead of *")
         flags |= _FLAGS.get(letter, 0)
         dollar_end = dollar_end or letter == "D"
-    flags |= regex.UNICODE if "u" in text[end + 1 :] else regex.ASCII
-    body = _translated(text[1:end], dollar_end)
+    is_ascii = "u" not in text[end + 1 :]
+    flags |= regex.ASCII if is_ascii else regex.UNICODE
     try:
+        body = _translated(without_quotes(text[1:end]), dollar_end)
+        body = with_all_characters(body) if is_ascii else body
         return regex.compile(("\\G" if "A" in text[end + 1 :] else "") + body, flags)
     except (regex.error, RecursionError) as error:
         raise PatternError(f"the pattern is not valid: {getattr(error, 'msg', 'nested too deeply')}") from None

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from tasks.expression import operators
-from tasks.expression.budget import ARRAY_ITEMS, Budget, check_items
-from tasks.expression.errors import RowFailed
+from tasks.expression.budget import ARRAY_ITEMS, TEXT_CHARACTERS, Budget, check_items
+from tasks.expression.errors import BudgetSpent, RowFailed
 from tasks.expression.values import (
     PhpArray,
     Row,
@@ -79,11 +79,26 @@ def append(base: Value, value: Value) -> PhpArray:
     return array
 
 
-def put(base: Value, key: Value, value: Value) -> PhpArray:
+def put(base: Value, key: Value, value: Value) -> PhpArray | str:
     """`$base[key] = value`"""
+    if isinstance(base, str):
+        return _with_character(base, key, to_text(value)[:1])
     array = _writable(base)
     _place(array, key, value)
     return array
+
+
+def _with_character(text: str, key: Value, character: str) -> str:
+    """The text with one character replaced; behind its end spaces fill the gap, before its start nothing happens."""
+    place = key if isinstance(key, int) else numeric(key) if isinstance(key, str) else None
+    if not isinstance(place, int) or isinstance(place, bool):
+        raise RowFailed("a character of a string is written to by a whole number")
+    if not character:
+        raise RowFailed("a character of a string cannot become an empty string")
+    place += len(text) if place < 0 else 0
+    if place >= TEXT_CHARACTERS:
+        raise BudgetSpent(f"a string would be longer than {TEXT_CHARACTERS:,} characters")
+    return text if place < 0 else text[:place].ljust(place) + character + text[place + 1 :]
 
 
 def put_deep(base: Value, keys: tuple[Any, ...], value: Value) -> PhpArray:
