@@ -253,9 +253,34 @@ def test_null_counts_as_empty_and_numbers_as_their_text() -> None:
     assert identity(text) == expected
 
 
+def test_jinja_values_print_as_php_prints_them_and_are_json_outside_of_quotes() -> None:
+    inside = {"003use_bez": "{{ n|int / 5 }}", "003use_name": "{{ n == '10' }}", "011acc_pin": "{{ n == '9' }}"}
+    text = ", ".join(f'"{field}": "{value}"' for field, value in inside.items())
+
+    assert identity(text, n="10") == {"003use_bez": "2", "003use_name": "1", "011acc_pin": ""}
+    assert identity('"003use_name": {{ n == "10" }}, "003use_bez": {{ 1 / 3 }}', n="10") == {
+        "003use_name": "true",
+        "003use_bez": "0.33333333333333",
+    }
+
+
 def lists(values: list[list[str | None] | None], scalars: list[str | None]) -> pl.DataFrame:
     frame = table_of({"xs": scalars}).frame
     return frame.with_columns(pl.Series("#list:xs", values, dtype=pl.List(pl.String)))
+
+
+def test_a_list_and_a_text_have_a_length() -> None:
+    text = (
+        '{"identity": [{"003use_bez": "{{xs.length}}", "003use_name": "{{#if xs.length}}some{{else}}none{{/if}}", '
+        '"user_roles": [{{#each xs}}"{{this.length}}"{{#unless @last}},{{/unless}}{{/each}}]}]}'
+    )
+    frame = lists([["ab", "c"], [], None], ["Array", "Array", "abc"])
+
+    found = compile_structure(text).render(frame, names_of(frame)).frames["identity"]
+
+    assert found["003use_bez"].to_list() == ["2", "0", "3"]
+    assert found["003use_name"].to_list() == ["some", "none", "some"]
+    assert found["user_roles"].to_list() == [["2", "1"], [], ["3"]]
 
 
 def test_each_walks_lists_and_the_one_text_that_is_no_list() -> None:
@@ -280,7 +305,7 @@ def test_each_nests_and_reaches_outwards() -> None:
     text = f'{{"identity": [{{"003use_bez": "{{{{#each xs}}}}{inner}{{{{/each}}}}"}}]}}'
     frame = lists([["a", "b"]], [None]).with_columns(y=pl.lit("Y"))
     rendered = compile_structure(text).render(frame, names_of(frame))
-    assert rendered.frames["identity"]["003use_bez"].item() == "aatrue0Y abfalse0Y batrue1Y bbfalse1Y "
+    assert rendered.frames["identity"]["003use_bez"].item() == "aa10Y ab0Y ba11Y bb1Y "
 
 
 def test_jinja_stands_beside_handlebars() -> None:
@@ -303,9 +328,9 @@ def test_jinja_loops_and_assignments_work() -> None:
     }
 
 
-def test_jinjas_own_values_print_as_json_would() -> None:
+def test_jinjas_own_values_print_as_php_would() -> None:
     text = "\"003use_bez\": \"{{ x == x }} {{ 7 // 2 }} {{ none }} {{ x.split(',') }} {{ x.split(',') | length }}\""
-    assert identity(text, x="a,b") == {"003use_bez": "true 3  a,b 2"}
+    assert identity(text, x="a,b") == {"003use_bez": "1 3  a,b 2"}
 
 
 def test_a_block_that_cuts_through_the_json_runs_by_row() -> None:
@@ -356,7 +381,7 @@ def test_a_row_that_fails_is_set_aside_with_its_login() -> None:
 def test_the_login_that_fails_is_unknown() -> None:
     structure = compile_structure('{"identity": [{"003use_name": "{{ 1 / n | int }}", "003use_bez": "x"}]}')
     frame = table_of([{"n": "0"}, {"n": "1"}]).frame
-    assert structure.render_login(frame, names_of(frame)).to_list() == [None, "1.0"]
+    assert structure.render_login(frame, names_of(frame)).to_list() == [None, "1"]
 
 
 def test_the_login_is_rendered_with_the_blocks_around_it() -> None:

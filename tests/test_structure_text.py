@@ -114,6 +114,8 @@ def test_an_unknown_module_names_the_nearest_whatever_it_holds() -> None:
         ('{"identity": [{"post": []}]}', 1, 24, "post holds modules by name"),
         ('{"identity": []} x', 1, 18, "expected the end"),
         ('{"identity": [] /* }', 1, 17, "never closed: add */"),
+        ('{"identity": [{"003use_name": "{{lookup x 0}}"}]}', 1, 32, "lookup stands before a value like a helper"),
+        ('{"identity": [{"003use_name": "{{#if (eq x \'a\')}}b{{/if}}"}]}', 1, 32, "eq stands before a value like a"),
         ('{"identity": [{"003use_name": "{{#if x}}a"}]}', 1, 32, "{{#if x}} is never closed: add {{/if}}"),
         ('{"identity": [{"003use_name": "{{#iff x}}a{{/iff}}"}]}', 1, 32, "did you mean #if?"),
         ('{"identity": [{"003use_name": "a{{/if}}"}]}', 1, 33, "closes a block that was never opened"),

@@ -17,11 +17,20 @@ from tasks.rendering.template import Assignment, Block, Branch, Hole, Node, Read
 
 _PATH: Final = r"(?:\.\./)*(?:@root\.|this\.|\./)?(?:\[[^\]\r\n]+\]|@\w+|\.|[\w$][\w$-]*)"
 _NAME = re.compile(rf"\s*&?\s*({_PATH})\s*")
+_LENGTH = re.compile(rf"\s*&?\s*({_PATH})\.length\s*")
+_CALL = re.compile(r"\s*\(?\s*([A-Za-z][\w-]*)\s+[\w'\"(@\[].*", re.DOTALL)
 _BLOCK = re.compile(r"\s*([#/^])\s*([^\s}]*)\s*(.*?)\s*", re.DOTALL)
 _ELSE = re.compile(r"\s*(?:else|\^)(?:\s+(if|unless)\s+(.+?))?\s*", re.DOTALL)
 _STATEMENT = re.compile(r"\s*(\w+)\s*(.*?)\s*", re.DOTALL)
 _JINJA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HELPERS: Final = ("if", "unless", "each")
+_ELSEWHERE: Final = frozenset(
+    (
+        *("lookup", "log", "with", "eq", "ne", "neq", "lt", "gt", "lte", "gte", "and", "or", "not", "concat", "join"),
+        *("upper", "lower", "uppercase", "lowercase", "trim", "default", "length", "equals", "ifequals", "contains"),
+    )
+)
+"""Helpers that Handlebars or its usual collections have, and a Structure has not."""
 _STATEMENTS: Final = ("if", "elif", "else", "endif", "for", "endfor", "set")
 _CONSTANTS: Final = {"true": "true", "false": "false", "null": "none", "undefined": "none"}
 _LOOP_FACTS: Final = {"@index": "index0", "@key": "index0", "@first": "first", "@last": "last"}
@@ -239,6 +248,9 @@ class _Reader:
 
     def _expression(self, source: str) -> tuple[str, str | None, Reads]:
         """A tag's content as Jinja: the expression, the name that it is (if it is one), what it reads."""
+        if (match := _LENGTH.fullmatch(source)) and (match[1] != "this" or self.walked):
+            counted, _, reads = self._path(match[1])
+            return f"(({counted} or '') | length)", None, reads
         if match := _NAME.fullmatch(source):
             return self._path(match[1])
         if not source.strip():
@@ -249,7 +261,7 @@ class _Reader:
         try:
             names = names_of_expression(source)
         except ExpressionError as error:
-            raise _TagError(str(error)) from None
+            raise _TagError(_called_helper(source) or str(error)) from None
         return f"({source.strip()})", None, self._reads(names)
 
     def _path(self, path: str) -> tuple[str, str | None, Reads]:
@@ -279,6 +291,17 @@ class _Reader:
     def _reads(self, names: Reads) -> Reads:
         scope = self.scopes[-1]
         return frozenset[str]().union(*(scope.get(name, frozenset({name})) for name in names))
+
+
+def _called_helper(source: str) -> str | None:
+    """What to say of `lookup roles 0` or `(eq u 'max')`: helpers of Handlebars, which no Jinja can be."""
+    match = _CALL.fullmatch(source)
+    if not match or match[1].lower() not in _ELSEWHERE:
+        return None
+    return (
+        f"{match[1]} stands before a value like a helper of Handlebars, and a Structure has only #if, #unless, #each; "
+        "write it as Jinja does: {{ roles[0] }}, {{#if (u == 'max')}}"
+    )
 
 
 def _closing_of(opened: _Open) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias, cast
 import polars as pl
 from jinja2 import TemplateError, Undefined, UndefinedError
 
+from tasks.expression.values import to_text
 from tasks.modules import LIST_FIELDS
 from tasks.names import Names
 from tasks.output import LINE, ROW
@@ -243,18 +244,22 @@ def _printed(hole: Hole, printed: Values) -> str:
     return value if type(value) is str else _plain(value, hole)
 
 
+def _json_plain(value: object, hole: Hole) -> str:
+    """A value outside of quotes: true and false are JSON there."""
+    return _plain(value, hole) if not isinstance(value, bool) else "true" if value else "false"
+
+
 def _plain(value: object, hole: Hole) -> str:
+    """A value as PHP prints it."""
     match value:
         case str():
             return str(value)
         case None | Undefined():
             return ""
-        case bool():
-            return "true" if value else "false"
         case int() if value.bit_length() > _NUMBER_BITS:
             raise RowError(f"{hole.tag} rendered too large a number")
-        case int() | float():
-            return str(value)
+        case bool() | int() | float():
+            return to_text(value)
         case list() | tuple():
             return ",".join(_plain(item, hole) for item in cast("list[object]", value))
         case _:
@@ -275,10 +280,10 @@ def _json_of(hole: Hole, printed: Values) -> str | list[str]:
         items = cast("list[object]", value)
         if any(isinstance(item, (list, tuple, dict)) for item in items):
             raise RowError(f"{hole.tag} rendered a nested value, expected text")
-        return [_plain(item, hole) for item in items]
+        return [_json_plain(item, hole) for item in items]
     if isinstance(value, dict):
         raise RowError(f"{hole.tag} rendered an object, expected text")
-    return _plain(value, hole)
+    return _json_plain(value, hole)
 
 
 class _Number(str):
