@@ -194,3 +194,18 @@ def test_prefect_stays_away() -> None:
     code = "import sys, tasks.expression.compiled; print('prefect' in sys.modules, 'jinja2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ('return "ACME"', "the ; at its end is missing"),
+        ("return $x", "`;` is missing here"),
+        ('$row["u"]', "a snippet gives its value by `return …;`"),
+        ('strtoupper($row["u"])', "a snippet gives its value by `return …;`"),
+    ],
+)
+def test_a_snippet_that_lacks_its_end_or_its_return_is_told_so(source: str, words: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        compile_expression(source, name="x")
+    assert words in str(caught.value)

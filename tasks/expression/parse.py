@@ -113,9 +113,23 @@ def _problem(source: str, node: tree_sitter.Node) -> Problem:
     column = len(text[start:at].decode(errors="replace")) + 1
     found = (node.text or b"").decode(errors="replace").strip().split("\n")[0][:30]
     message = f"`{node.type}` is missing here" if node.is_missing else f"syntax error at `{found}`"
-    if not node.is_missing and (hint := _unclosed(source)):
+    if hint := _unclosed(source) if not node.is_missing else "":
         message = f"syntax error: {hint}"
+    elif hint := _unfinished(source, said=message):
+        message = f"{message}; {hint}"
     return Problem(message, line, column, excerpt(source, line, column))
+
+
+def _unfinished(source: str, said: str) -> str:
+    """What a snippet lacks that is right but for its end or its `return`; empty where that is said or not all."""
+    body = source.strip().rstrip(";")
+    for candidate, hint in (
+        (f"{body};", "the ; at its end is missing"),
+        (f"return {body};", "a snippet gives its value by `return …;`"),
+    ):
+        if is_php(candidate):
+            return "" if "`;` is missing" in said and "return" not in hint else hint
+    return ""
 
 
 def _place(text: bytes, node: tree_sitter.Node) -> int:
