@@ -16,7 +16,8 @@ SIGNATURES: Final = (
     (b"\x89PNG\r\n", "a picture (PNG)"),
     (b"\xff\xd8\xff", "a picture (JPEG)"),
     (b"GIF8", "a picture (GIF)"),
-    (b"BM\x00", "a picture (BMP)"),
+    (b"II*\x00", "a picture (TIFF)"),
+    (b"MM\x00*", "a picture (TIFF)"),
     (b"RIFF", "a media file (RIFF)"),
     (b"\x1f\x8b", "a gzip archive inside another"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
@@ -24,6 +25,8 @@ SIGNATURES: Final = (
     (b"SQLite format 3\x00", "a SQLite database"),
     (b"PAR1", "a Parquet file"),
 )
+BITMAP: Final = re.compile(rb"BM.{4}\x00{4}", re.DOTALL)
+"""A BMP picture: its size, then four bytes that are always nought. `BM` alone may be the start of a name."""
 MARKUP: Final = re.compile(
     rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|\?xml)\b", re.IGNORECASE | re.DOTALL
 )
@@ -42,6 +45,8 @@ def refuse_binary(data: bytes) -> None:
     for signature, name in SIGNATURES:
         if data.startswith(signature):
             raise _no_csv(name)
+    if BITMAP.match(data):
+        raise _no_csv("a picture (BMP)")
 
 
 def refuse_markup(text: bytes) -> None:

@@ -143,3 +143,20 @@ def test_a_nul_byte_is_named_where_the_encoding_is_to_be_found_out() -> None:
 def test_json_is_recognised(text: bytes) -> None:
     with pytest.raises(SourceError, match="This is JSON"):
         decoded(text)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"BM\x46\x0a\x00\x00\x00\x00\x00\x00\x36\x00", "BMP"),
+        (b"II*\x00\x08\x00\x00\x00", "TIFF"),
+        (b"MM\x00*\x00\x00\x00\x08", "TIFF"),
+    ],
+)
+def test_a_picture_of_any_size_is_named(start: bytes, kind: str) -> None:
+    with pytest.raises(SourceError, match=kind):
+        decoded(start + bytes(range(256)))
+
+
+def test_a_name_may_begin_like_a_picture() -> None:
+    assert decoded(b"BMW,login\nMax,mm\n").data == b"BMW,login\nMax,mm\n"
