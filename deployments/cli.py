@@ -83,7 +83,8 @@ def new(name: str, **choices: str | None) -> None:
     path = new_profile(name, Settings(), given)
     _renew_forms()
     click.echo(path)
-    click.echo(f"Look at it, then: rollcall simulate {name} FILE.csv", err=True)
+    file = "" if given.get("type") == "url" else " FILE.csv"
+    click.echo(f"Look at it, then: rollcall simulate {name}{file}", err=True)
 
 
 @rollcall.command()

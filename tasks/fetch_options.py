@@ -15,6 +15,12 @@ SECRET_NAME: Final = re.compile(
 )
 SCHEMES: Final = ("http", "https", "sftp", "s3", "gs", "az", "file")
 
+FIRST_OPTIONS: Final = {
+    "sftp": {"user": "SFTP_USER", "password": "SFTP_PASSWORD", "host_key": "ssh-ed25519 AAAA…"},
+    "az": {"user": "AZURE_ACCOUNT", "password": "AZURE_KEY"},
+}
+"""What a new profile states for a scheme that needs it, to be filled in."""
+
 CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -84,6 +90,22 @@ class FetchOptions(BaseModel):
         if missing:
             raise ValueError(f"auth is {self.auth}, which needs {' and '.join(missing)}: the name of a credential")
         return self
+
+    def missing_for(self, url: str) -> str | None:
+        """What a source of this scheme needs and the options do not state, as a sentence; None where nothing."""
+        scheme = urlsplit(url).scheme
+        if scheme in {"sftp", "az"} and self.user is None:
+            return f"{scheme} needs `fetch.user`, the name of the credential that holds the user's name"
+        if scheme == "sftp" and self.password is None and self.client_key is None:
+            return "sftp needs `fetch.password`, the name of a credential, or `fetch.client_key`, a file"
+        if scheme == "sftp" and not self.host_key:
+            return (
+                "sftp needs `fetch.host_key`, the server's public key (`ssh-ed25519 AAAA…`): `ssh-keyscan HOST` prints "
+                "it, compare it first"
+            )
+        if scheme == "s3" and (self.user is None) != (self.password is None):
+            return "s3 needs both `fetch.user` and `fetch.password`, the names of two credentials, or none of them"
+        return None
 
     def credential_names(self, url: str) -> frozenset[str]:
         """Every credential that a fetch of this URL needs."""

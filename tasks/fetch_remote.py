@@ -9,7 +9,7 @@ import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from tasks.errors import SourceError, TransientSourceError, WrongUseError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tasks.fetch import FetchRequest
 
 CHUNK_BYTES: Final = 1 << 20
+REFUSED: Final = frozenset({"RefreshError", "ClientAuthenticationError"})
+"""What the libraries of object stores raise over credentials, without a status."""
 EXTRAS: Final = {"sftp": "sftp", "s3": "s3", "gs": "gs", "az": "azure"}
 
 
@@ -90,22 +92,55 @@ def _s3(request: "FetchRequest", parts: SplitResult, shown: str) -> AbstractCont
 def _gs(request: "FetchRequest", parts: SplitResult, shown: str) -> Generator[Any, None, None]:
     """Google Cloud Storage; the token is the JSON text of a service account's key."""
     options = request.profile.fetch
-    yield _filesystem("gcs", token=_service_account(request, options.token) if options.token else "anon")
+    token = _service_account(request, options.token) if options.token else "anon"
+    kinds = _kinds("gcsfs.retry:HttpError", "google.auth.exceptions:GoogleAuthError", "aiohttp:ClientError")
+    with _as_os_errors(kinds):
+        yield _filesystem("gcs", token=token)
 
 
 def _service_account(request: "FetchRequest", name: str) -> dict[str, Any]:
     try:
-        return json.loads(request.credential(name))
+        key = json.loads(request.credential(name))
     except ValueError:
-        message = f"The credential {name} is no key of a service account: it holds the text of the key's JSON file."
-        raise WrongUseError("token-unusable", message) from None
+        key = None
+    if not isinstance(key, dict):
+        message = f"The credential {name} is no key of a service account: put the text of the key's JSON file there."
+        raise WrongUseError("token-unusable", message)
+    return cast("dict[str, Any]", key)
 
 
 @contextmanager
 def _azure(request: "FetchRequest", parts: SplitResult, shown: str) -> Generator[Any, None, None]:
     options = request.profile.fetch
     key = request.credential(options.password) if options.password else None
-    yield _filesystem("az", account_name=request.credential(options.user), account_key=key, anon=key is None)
+    who = {"account_name": request.credential(options.user), "account_key": key, "anon": key is None}
+    with _as_os_errors(_kinds("azure.core.exceptions:AzureError", "aiohttp:ClientError")):
+        yield _filesystem("az", **who)
+
+
+def _kinds(*names: str) -> tuple[type[Exception], ...]:
+    """The exceptions of optional libraries, each as `module:name`."""
+    return tuple(getattr(import_module(name.partition(":")[0]), name.partition(":")[2]) for name in names)
+
+
+@contextmanager
+def _as_os_errors(kinds: tuple[type[Exception], ...]) -> Generator[None, None, None]:
+    """What the libraries of object stores raise, as the rest of Python says it: by the status, where there is one."""
+    error: Exception
+    try:
+        yield
+        return
+    except kinds as cause:
+        status = getattr(cause, "status_code", None) or getattr(cause, "code", None)
+        if status in {401, 403} or type(cause).__name__ in REFUSED:
+            error = PermissionError()
+        elif isinstance(cause, ValueError) or (
+            isinstance(status, int) and 400 <= status <= 499 and status not in {408, 425, 429}
+        ):
+            error = ValueError()
+        else:
+            error = OSError()
+    raise error
 
 
 def _filesystem(protocol: str, **options: Any) -> Any:

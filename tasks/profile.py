@@ -76,7 +76,7 @@ class Profile(BaseModel):
     url: str | None = Field(
         default=None, validate_default=True, description="for type url; credentials by name, never in clear"
     )
-    fetch: FetchOptions = FetchOptions()
+    fetch: FetchOptions = Field(default=FetchOptions(), validate_default=True)
     encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
         default="utf-8", description="any Python codec name, or auto"
     )
@@ -131,6 +131,13 @@ class Profile(BaseModel):
         if url:
             checked_url(url)
         return url
+
+    @field_validator("fetch")
+    @classmethod
+    def _fetch_states_what_the_url_needs(cls, fetch: FetchOptions, info: ValidationInfo) -> FetchOptions:
+        if missing := fetch.missing_for(info.data.get("url") or ""):
+            raise ValueError(missing)
+        return fetch
 
     @field_validator("enclosure")
     @classmethod

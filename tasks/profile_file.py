@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from tasks.errors import Problem, ProfileError, WrongUseError
 from tasks.expression.compiled import compile_expression
 from tasks.expression.errors import ExpressionError
+from tasks.fetch_options import FIRST_OPTIONS
 from tasks.profile import Brakes, Profile
 from tasks.profile_document import moved, place_of, plain, read_document, yaml_of_profiles
 from tasks.rendering.structure import StructureError, compile_structure
@@ -135,6 +136,8 @@ def new_profile(name: str, settings: Settings, choices: Map[str, str]) -> Path:
     document = yaml_of_profiles().load(_TEMPLATE.read_text("utf-8"))
     for key, value in choices.items():
         document[key] = value
+    if first := FIRST_OPTIONS.get(choices.get("url", "").partition("://")[0]):
+        document["fetch"] = first
     buffer = StringIO()
     yaml_of_profiles().dump(document, buffer)
     parse_profile(buffer.getvalue(), name, str(path))

@@ -257,6 +257,13 @@ def test_new_writes_the_template_with_its_comments_and_check_finds_it_valid(plac
     assert "branch" in rollcall("profiles").stdout
 
 
+def test_new_for_a_url_names_no_file_and_states_what_its_scheme_needs(place: Path) -> None:
+    made = rollcall("new", "nightly", "--url", "sftp://files.example/users.csv")
+
+    assert made.stderr.endswith("rollcall simulate nightly\n")
+    assert "host_key" in (place / "profiles" / "nightly.yaml").read_text("utf-8")
+
+
 def test_the_seeds_optional_settings_work_pasted_verbatim(place: Path) -> None:
     seed = Path(__file__).parent / "seed-profile.yaml"
     (place / "profiles" / "seed.yaml").write_text(seed.read_text("utf-8"), "utf-8")

@@ -175,7 +175,9 @@ def test_a_redirect_to_no_address_is_refused(server: FaultServer, place: str) ->
 
 @pytest.mark.parametrize("scheme", ["http", "https", "sftp"])
 def test_a_port_from_a_credential_that_is_none_is_refused(scheme: str) -> None:
-    asked = request(f"{scheme}://127.0.0.1:${{PORT}}/u.csv", credentials={"PORT": "99999", "U": "hr"}, user="U")
+    needed = {"user": "U", "password": "P", "host_key": "ssh-ed25519 AAAA"} if scheme == "sftp" else {}
+    secrets = {"PORT": "99999", "U": "hr", "P": "s3cret"}
+    asked = request(f"{scheme}://127.0.0.1:${{PORT}}/u.csv", credentials=secrets, **needed)
     with pytest.raises(SourceError) as caught:
         fetch_source(asked)
     assert (type(caught.value), caught.value.code) == (SourceError, "fetch-failed")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from tasks.errors import SourceError, TransientSourceError, WrongUseError
 from tasks.fetch import FetchRequest, fetch_source
+from tasks.fetch_remote import _as_os_errors
 from tasks.profile import Profile
 
 CSV = b"displayname,username\nMax Muster,mmuster\n"
@@ -98,11 +99,10 @@ def sftp_server(folder: Path) -> Iterator[int]:
 
 
 def request(
-    port: int, path: str, *, password: str = "s3cret", key: paramiko.PKey | None = KEY, **options: object
+    port: int, path: str, *, password: str = "s3cret", key: paramiko.PKey = KEY, **options: object
 ) -> FetchRequest:
-    fetch = {"user": "U", "password": "P", **options}
-    if key is not None:
-        fetch["host_key"] = f"{key.get_name()} {key.get_base64()} hr"
+    host_key = f"{key.get_name()} {key.get_base64()} hr"
+    fetch = {"user": "U", "password": "P", "host_key": host_key, **options}
     url = f"sftp://127.0.0.1:{port}{path}"
     profile = Profile.model_validate({"title": "Users", "structure": "{}", "type": "url", "url": url, "fetch": fetch})
     secrets = {"U": SecretStr("hr"), "P": SecretStr(password)}
@@ -139,9 +139,13 @@ def test_another_host_key_is_refused(port: int) -> None:
     assert caught.value.code == "host-key-wrong"
 
 
-def test_a_server_without_a_stated_key_is_not_asked(port: int) -> None:
-    with pytest.raises(WrongUseError, match="ssh-keyscan"):
-        fetch_source(request(port, "/users.csv", key=None))
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [("host_key", "ssh-keyscan"), ("user", "sftp needs `fetch.user`")],
+)
+def test_what_sftp_needs_is_proved_before_a_server_is_asked(missing: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        request(22, "/users.csv", **{missing: None})
 
 
 def test_loopback_is_refused_by_default(port: int) -> None:
@@ -191,6 +195,24 @@ def test_the_time_for_a_fetch_ends_it(port: int) -> None:
         fetch_source(replace(late, started=begin - 179.5))
     assert caught.value.code == "fetch-timeout"
     assert time.monotonic() - begin < 1
+
+
+class StoreError(Exception):
+    """As the libraries of object stores have them."""
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__("https://store.example/?secret")
+        self.status_code = status
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, PermissionError), (403, PermissionError), (400, ValueError), (503, OSError),
+                         (429, OSError), (None, OSError)],
+)  # fmt: skip
+def test_a_failure_of_an_object_store_is_told_by_its_status(status: int | None, kind: type[Exception]) -> None:
+    with pytest.raises(kind) as caught, _as_os_errors((StoreError,)):
+        raise StoreError(status)
+    assert type(caught.value) is kind and str(caught.value) == ""
 
 
 @pytest.mark.skipif(find_spec("gcsfs") is not None, reason="the extra gs is installed")

@@ -110,6 +110,12 @@ def test_what_is_wrong_is_final_and_shows_no_secret(store: ObjectStore, path: st
     assert store.key not in error.message
 
 
+@pytest.mark.parametrize("missing", ["user", "password"])
+def test_one_of_two_credentials_is_a_profile_error(store: ObjectStore, missing: str) -> None:
+    with pytest.raises(ValidationError, match="s3 needs both"):
+        request(store, **{missing: None})
+
+
 def test_nobody_gets_in_without_credentials(store: ObjectStore) -> None:
     assert refused(request(store, user=None, password=None)).code == "source-forbidden"
 
