@@ -134,6 +134,7 @@ _OPTIONAL: Final[dict[str, type[pl.DataType]]] = {
     "disown": pl.Boolean,
     "enabled": pl.Boolean,
     "missing_since": pl.String,
+    "was_enabled": pl.Boolean,
     "owner": pl.String,
     "adopted": pl.Boolean,
     "number": pl.String,

@@ -37,7 +37,7 @@ def compare_rows(mine: pl.DataFrame, settled: Settled, profile: str) -> tuple[pl
     differs = _differences(rows, profile)
     known = pl.col("action") == "unchanged"
     action = (
-        pl.when(known & back_again())
+        pl.when(known & _enabled_again())
         .then(pl.lit("enable"))
         .when(known & pl.any_horizontal(differs.values()))
         .then(pl.lit("update"))
@@ -53,12 +53,21 @@ def compare_rows(mine: pl.DataFrame, settled: Settled, profile: str) -> tuple[pl
 def _with_fields(rows: pl.DataFrame, differs: dict[str, pl.Expr], profile: str) -> pl.DataFrame:
     both = _both_sides(rows, profile)
     fields = fields_json(rows, {name: (condition, *both[name]) for name, condition in differs.items()})
-    return rows.with_columns(fields=fields, **{f"{field}_changed": differs[field] for field in SECRET_FIELDS})
+    return rows.with_columns(
+        fields=fields,
+        enabled=pl.when(back_again()).then(f"was_enabled{WAS}"),
+        **{f"{field}_changed": differs[field] for field in SECRET_FIELDS},
+    )
 
 
 def back_again() -> pl.Expr:
     """Whether a person whom an import disabled is in the file again."""
     return pl.col(f"missing_since{WAS}").is_not_null()
+
+
+def _enabled_again() -> pl.Expr:
+    """Whether such a person is to be enabled: whoever was disabled by hand before stays so."""
+    return back_again() & pl.col(f"was_enabled{WAS}")
 
 
 def _defaults(rows: pl.DataFrame) -> pl.DataFrame:
@@ -105,7 +114,7 @@ def _differences(rows: pl.DataFrame, profile: str) -> dict[str, pl.Expr]:
     for prefix in phonebook_prefixes(rows.columns):
         wanted, was = pl.col(prefix), pl.col(f"{prefix}{WAS}").fill_null(False)
         changed[prefix] = ~creates & (wanted.is_not_null() & (wanted != was)).fill_null(False)
-    changed["enabled"] = changed["missing_since"] = ~creates & back_again()
+    changed["enabled"], changed["missing_since"] = ~creates & _enabled_again(), ~creates & back_again()
     changed["profile"] = ~creates & pl.col(f"profile{WAS}").ne_missing(profile)
     return changed
 
@@ -160,6 +169,7 @@ def existing_fields_json(frame: pl.DataFrame) -> pl.Series:
     changed["extension_automatic"] = (pl.col("automatic").fill_null(False), json_flag(pl.col("automatic")), null)
     changed["enabled"] = (~pl.col("enabled"), json_flag(pl.col("enabled")), null)
     changed["missing_since"] = (pl.col("missing_since").is_not_null(), json_text(frame, "missing_since"), null)
+    changed["was_enabled"] = (~pl.col("was_enabled"), json_flag(pl.col("was_enabled")), null)
     for field in SECRET_FIELDS:
         changed[field] = (pl.col(f"has_{field}"), json_secret(pl.lit(True)), null)
     return fields_json(frame, changed)

@@ -135,7 +135,11 @@ CATALOGUE: Final[dict[str, Rule]] = {
         ("column-gone", "A column of the last applied file is gone", "Check the export."),
         ("undo-kept", "Something was changed since and stays as it is", "Change it by hand, if it should go back."),
         ("undo-other-number", "The extension was taken since; the next free one is used", "Tell the person."),
-        ("undo-phone-kept", "The phone was given to somebody else since", "Assign it by hand, if needed."),
+        (
+            "undo-phone-kept",
+            "A phone was changed or given away since, and stays",
+            "Assign or set it by hand, if needed.",
+        ),
         ("role-created", "A role did not exist and is created", "Check its spelling."),
         ("phone-moved-from-hand", "A phone that was assigned by hand moves", "Check that it is meant."),
         ("login-unknown-no-removal", "A login could not be read, so nothing is removed", "Mend the rows named above."),

@@ -6,12 +6,13 @@ adopted records are only ever released. A record whose profile is gone may be ta
 """
 
 from datetime import date, timedelta
+from typing import Final
 
 import polars as pl
 
 from tasks.comparison import existing_fields_json
 from tasks.login import without
-from tasks.plan import WAS, phonebook_prefixes, text_fields
+from tasks.plan import WAS, json_flag, phonebook_prefixes, text_fields
 from tasks.profile import Profile
 from tasks.records import Records
 from tasks.snapshot import Circumstances, Snapshot
@@ -79,23 +80,25 @@ def missing_records(
 ) -> pl.DataFrame:
     """The records of this profile that the file no longer has, and what is to be done with them.
 
-    Shape: `login`, `user_id`, `action` (remove, release, disable), `fields`.
+    Shape: `login`, `user_id`, `action` (remove, release, disable), `fields`, `was_enabled`.
     """
     gone = absent_records(records, snapshot, profile)
     if records.unknown_logins or mode_of(records, profile) != "sync":
         gone = gone.clear()
     gone = gone.with_columns(action=action_when_missing(profile, circumstances)).filter(pl.col("action").is_not_null())
-    removed = gone.filter(pl.col("action") == "remove")
-    fields = {"release": f'{{"profile":["{profile.name}",null]}}', "disable": '{"enabled":[true,false]}'}
-    others = gone.filter(pl.col("action") != "remove")
+    removed, others = (gone.filter(condition) for condition in (_IS_REMOVED, ~_IS_REMOVED))
+    told = pl.when(pl.col("action") == "release").then(pl.lit(f'{{"profile":["{profile.name}",null]}}'))
+    disabled = pl.concat_str(pl.lit('{"enabled":['), json_flag(pl.col("enabled")), pl.lit(",false]}"))
     return pl.concat(
         [
-            removed.with_columns(fields=existing_fields_json(removed)).select("login", "user_id", "action", "fields"),
-            others.with_columns(fields=pl.col("action").replace_strict(fields, return_dtype=pl.String)).select(
-                "login", "user_id", "action", "fields"
-            ),
+            removed.with_columns(fields=existing_fields_json(removed)).select(_MISSING),
+            others.with_columns(fields=told.otherwise(disabled), was_enabled="enabled").select(_MISSING),
         ]
     )
+
+
+_IS_REMOVED: Final = pl.col("action") == "remove"
+_MISSING: Final = ("login", "user_id", "action", "fields", "was_enabled")
 
 
 def absent_records(records: Records, snapshot: Snapshot, profile: Profile) -> pl.DataFrame:

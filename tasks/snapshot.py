@@ -28,6 +28,7 @@ USER_SCHEMA: Final = pl.Schema(
         "password_fingerprint": pl.String,
         "pin_fingerprint": pl.String,
         "missing_since": pl.String,
+        "was_enabled": pl.Boolean,
         "phonebook": pl.Boolean,
         **{item.name: pl.String() for item in PHONEBOOK_FIELDS},
     }

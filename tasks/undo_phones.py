@@ -1,6 +1,10 @@
-"""Undo of phones: each goes back to whom it had before, unless somebody else got it since."""
+"""Undo of phones: each goes back to whom it had before, set as it was, unless somebody changed that since.
+
+A phone is known again by its MAC, a softphone or mobile device by its id, under which it also comes back.
+"""
 
 import json
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
@@ -8,13 +12,13 @@ import polars as pl
 from tasks.issue import Issue
 from tasks.plan import PHONE_CHANGES_SCHEMA
 from tasks.snapshot import Snapshot
-from tasks.user import FOLLOW_ME, FOLLOW_ME_DEFAULTS
+from tasks.undo_history import DEVICE_DEFAULTS, DEVICE_VALUES, History, key_of_device, values_changed_since
+from tasks.undo_people import UndonePeople
 
-_VALUES: Final = ("ip", "number", "web_user", *FOLLOW_ME.values())
 _SCHEMA: Final = pl.Schema(
     {
         **PHONE_CHANGES_SCHEMA,
-        **{name: pl.Int64() if name.endswith("_seconds") else pl.String() for name in _VALUES},
+        **{name: pl.Int64() if name.endswith("_seconds") else pl.String() for name in DEVICE_VALUES},
         "name": pl.String(),
         "web_password": pl.String(),
         "web_password_fingerprint": pl.String(),
@@ -22,69 +26,113 @@ _SCHEMA: Final = pl.Schema(
         "web_password_sealed": pl.Binary(),
         "sip_user": pl.String(),
         "sip_secret": pl.Binary(),
+        "former_id": pl.Int64(),
     }
 )
 
 
-def undone_phones(
-    phones: list[dict[str, Any]], snapshot: Snapshot, people: list[dict[str, Any]]
-) -> tuple[pl.DataFrame, list[Issue]]:
+def undone_phones(history: History, snapshot: Snapshot, undone: UndonePeople) -> tuple[pl.DataFrame, list[Issue]]:
     """The phone changes that take a run's back, and what could not be taken back."""
-    removed = {person["login"] for person in people if person["action"] == "remove"}
-    created = {person["login"] for person in people if person["action"] == "create"}
-    there = ({*snapshot.users["login"].to_list()} - removed) | created
-    devices = _by_key(snapshot)
+    undoing = _Undoing.begin(history, snapshot, undone.people)
     rows: list[dict[str, Any]] = []
     issues: list[Issue] = []
-    seen: set[int] = set()
-    for phone in phones:
-        device = devices.get(phone["mac"] or (phone["kind"], phone["login"]))
-        row = _undone(phone, device, there)
+    for phone in history.phones:
+        if phone["login"] in undone.untouched:
+            continue
+        row, kept = _undone(undoing, phone)
         if row is not None:
             rows.append(row)
-            seen.add(row["device_id"] or -1)
-        elif not _is_so_already(phone, device, removed):
-            text = f"{phone['login']}: the phone {phone['mac'] or phone['kind']} was given to somebody else since"
+        if kept:
+            text = f"{phone['login']}: the phone {phone['mac'] or phone['kind']} {kept}"
             issues.append(Issue(None, None, None, "undo-phone-kept", text))
-    rows += [
-        _row("release", device, device["login"])
-        for device in devices.values()
-        if device["login"] in removed and device["device_id"] not in seen
-    ]
-    return pl.DataFrame(rows, schema=_SCHEMA).sort("login", "kind", "mac"), issues
+    return pl.DataFrame(rows, schema=_SCHEMA).sort("login", "kind", "mac", maintain_order=True), issues
 
 
-def _by_key(snapshot: Snapshot) -> dict[Any, dict[str, Any]]:
-    return {row["mac"] or (row["kind"], row["login"]): row for row in snapshot.devices.to_dicts()}
+@dataclass(frozen=True)
+class _Undoing:
+    """What an undo of phones goes by: the devices as they are, and who will be there."""
+
+    devices: dict[Any, dict[str, Any]]
+    ids: frozenset[int]
+    softphones: frozenset[str]
+    there: frozenset[str]
+    history: History
+
+    @classmethod
+    def begin(cls, history: History, snapshot: Snapshot, people: list[dict[str, Any]]) -> "_Undoing":
+        removed = {person["login"] for person in people if person["action"] == "remove"}
+        created = {person["login"] for person in people if person["action"] == "create"}
+        rows = snapshot.devices.to_dicts()
+        return cls(
+            devices={key_of_device(row): row for row in rows},
+            ids=frozenset(row["device_id"] for row in rows),
+            softphones=frozenset(row["login"] for row in rows if row["kind"] == "softphone"),
+            there=frozenset({*snapshot.users["login"]} - removed | created),
+            history=history,
+        )
 
 
-def _undone(phone: dict[str, Any], device: dict[str, Any] | None, there: set[str]) -> dict[str, Any] | None:
-    """The change that takes one back; None where the phone is not as the run left it, or there is nobody to get it."""
-    before, login = phone["before"], phone["login"]
+def _undone(undoing: _Undoing, phone: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
+    """The change that takes one back, None where there is none; and what is to be said of what stays."""
+    before, login, device = phone["before"], phone["login"], undoing.devices.get(key_of_device(phone))
     if phone["action"] == "release":
-        return _given_back(phone, device) if login in there else None
-    if device is None or device["login"] != login:
-        return None
-    if before is None or before not in there:
-        return _row("release", device, login)
-    return _with_former_values(_row("move" if before != login else "assign", device, before), phone, device)
+        return _given_back(undoing, phone, device)
+    if device is None:
+        return None, "is gone" if before is not None else ""
+    if device["login"] != login:
+        return None, "" if device["login"] == before else _whose(device)
+    if before is None:
+        changed = [] if device["mac"] else values_changed_since(undoing.history, phone, device)
+        if changed:
+            return None, f"stays, since {', '.join(changed)} changed after the run"
+        return _row("release", device, login), ""
+    if before not in undoing.there:
+        return _row("release", device, login), f"goes to nobody, since {before} is gone"
+    return _with_former_values(undoing, phone, device)
 
 
-def _given_back(phone: dict[str, Any], device: dict[str, Any] | None) -> dict[str, Any] | None:
+def _whose(device: dict[str, Any]) -> str:
+    return f"was given to {device['login']} since" if device["login"] else "was taken away since"
+
+
+def _given_back(
+    undoing: _Undoing, phone: dict[str, Any], device: dict[str, Any] | None
+) -> tuple[dict[str, Any] | None, str]:
     login = phone["login"]
-    if device is not None and device["kind"] == "ip_phone":
-        return _row("assign", device, login) if device["login"] is None else None
-    if device is not None or phone["kind"] == "ip_phone":
-        return None
-    values: dict[str, Any] = {name: FOLLOW_ME_DEFAULTS.get(name, "") for name in (*_VALUES, "name")}
-    values |= {name: pair[0] for name, pair in json.loads(phone["fields"]).items()}
-    made = {"action": "assign", "login": login, "kind": phone["kind"], "mac": None, "device_id": None, "before": None}
+    if device is not None and device["login"] == login:
+        return None, ""
+    if login not in undoing.there:
+        return None, f"does not come back, since {login} is gone"
+    if phone["kind"] == "ip_phone":
+        if device is None:
+            return None, "is gone"
+        return (_row("assign", device, login), "") if device["login"] is None else (None, _whose(device))
+    if phone["kind"] == "softphone" and login in undoing.softphones:
+        return None, f"does not come back, since {login} has another one"
+    return _made_again(undoing, phone), ""
+
+
+def _made_again(undoing: _Undoing, phone: dict[str, Any]) -> dict[str, Any]:
+    """A device that went with its user, under its former id unless another has it: by their ids they are in order."""
+    former = {name: pair[0] for name, pair in json.loads(phone["fields"]).items()}
     account = {"sip_user": phone["sip_user"], "sip_secret": phone["sip_secret"], "password_changed": False}
-    return {**made, **values, **account, "fields": "{}"}
+    return {
+        "action": "assign",
+        "login": phone["login"],
+        "kind": phone["kind"],
+        "mac": None,
+        "before": None,
+        "device_id": None,
+        "former_id": None if phone["device_id"] in undoing.ids else phone["device_id"],
+        **DEVICE_DEFAULTS,
+        **former,
+        **account,
+        "fields": json.dumps({name: [None, value] for name, value in former.items()}, ensure_ascii=False),
+    }
 
 
 def _row(action: str, device: dict[str, Any], login: str) -> dict[str, Any]:
-    kept = {name: device[name] for name in ("kind", "mac", "device_id", "name", *_VALUES)}
+    kept = {name: device[name] for name in ("kind", "mac", "device_id", "name", *DEVICE_VALUES)}
     print_ = device["web_password_fingerprint"]
     return {
         **kept,
@@ -99,27 +147,28 @@ def _row(action: str, device: dict[str, Any], login: str) -> dict[str, Any]:
 
 def _given_up(device: dict[str, Any]) -> str:
     """What a device was set to, so that one which goes with its user can come back when the undo is undone."""
-    defaults = {name: FOLLOW_ME_DEFAULTS.get(name, "") for name in (*_VALUES, "name")}
-    fields = {name: [device[name], None] for name, default in defaults.items() if device[name] != default}
+    fields = {name: [device[name], None] for name, default in DEVICE_DEFAULTS.items() if device[name] != default}
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _with_former_values(row: dict[str, Any], phone: dict[str, Any], device: dict[str, Any]) -> dict[str, Any]:
+def _with_former_values(
+    undoing: _Undoing, phone: dict[str, Any], device: dict[str, Any]
+) -> tuple[dict[str, Any] | None, str]:
+    """The device back at whom it was before, with the former value where nobody changed it since."""
     fields: dict[str, list[Any]] = json.loads(phone["fields"])
+    row = _row("assign" if phone["before"] == device["login"] else "move", device, phone["before"])
+    kept = [name for name in values_changed_since(undoing.history, phone, device) if name in fields]
     back: dict[str, list[Any]] = {}
     for name, (before, after) in fields.items():
+        if name in kept:
+            continue
         if name == "web_password":
             row |= {"web_password_sealed": phone["web_password"], "password_changed": True}
             row["web_password_fingerprint"] = phone["web_password_fingerprint"]
-            back[name] = ["•••", "•••"]
-        elif device[name] == after:
-            row[name] = before if before is not None else ("" if isinstance(after, str) else after)
-            back[name] = [after, before]
-    return {**row, "fields": json.dumps(back, ensure_ascii=False)}
-
-
-def _is_so_already(phone: dict[str, Any], device: dict[str, Any] | None, removed: set[str]) -> bool:
-    """Nothing is lost: the device went with its user, or is where it was before."""
-    if phone["login"] in removed or device is None:
-        return True
-    return device["login"] == phone["before"]
+        else:
+            row[name] = DEVICE_DEFAULTS[name] if before is None else before
+        back[name] = [after, before]
+    told = f"stays set as it is in {', '.join(kept)}, which changed after the run" if kept else ""
+    if not back and row["action"] == "assign":
+        return None, told
+    return {**row, "fields": json.dumps(back, ensure_ascii=False)}, told

@@ -25,7 +25,7 @@ from tasks.run import Outcome, timestamp
 from tasks.snapshot import Circumstances
 from tests.edits import EDITS, edits
 from tests.state import State, state_of
-from tests.world import World, people
+from tests.world import World, people, two_mobiles
 
 LOGINS = ("a", "b", "c", "d")
 NUMBERS = ("100", "101", "200", "201")
@@ -43,6 +43,7 @@ GOOD = {
     "phonepass": ("", "web-one", "web-two"),
     "softphone": ("", "yes"),
     "mobile": ("", "0171", "0172"),
+    "homephone": ("", "0171", "030"),
     "job": ("", "Boss", "leaves"),
     "contact": ("", "Bank", "Shop"),
     "tel": ("", "11", "12"),
@@ -63,6 +64,7 @@ HEADERS = (
     ("displayname", "phone", "password", "pin"),
     ("displayname", "roles", "email", "job"),
     ("displayname", "softphone", "mobile", "phonemac"),
+    ("displayname", "mobile", "homephone"),
     ("displayname", "contact", "tel", "fax"),
     ("displayname", "contact", "tel"),
     tuple(GOOD),
@@ -152,7 +154,7 @@ class PhoneSystemMachine(RuleBasedStateMachine):
         profile = self.world.profile(
             drawn.profile,
             variables={**template.variables, **VARIABLES},
-            structure=template.structure.replace('"identity"', f'{CONTACTS} "identity"', 1),
+            structure=two_mobiles(template.structure).replace('"identity"', f'{CONTACTS} "identity"', 1),
             **{"mode": "sync", **dict(drawn.options)},
         )
         text = people(*drawn.rows, header=",".join(drawn.header))

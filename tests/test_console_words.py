@@ -123,3 +123,26 @@ def test_a_sentence_that_is_not_known_stays_english_and_says_so() -> None:
 def test_the_language_is_chosen_or_the_browsers() -> None:
     assert preferred(None, "fr-FR, de;q=0.8, en") == "de" and preferred("en", "de") == "en"
     assert said("Import now", "de") == "Jetzt importieren"
+
+
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [
+        ("a: the phone mobile is gone", "a: Das Telefon mobile gibt es nicht mehr"),
+        (
+            "a: the phone 00ff does not come back, since b is gone",
+            "a: Das Telefon 00ff kommt nicht zurück, denn b gibt es nicht mehr",
+        ),
+        (
+            "a: the phone 00ff goes to nobody, since b is gone",
+            "a: Das Telefon 00ff geht an niemanden, denn b gibt es nicht mehr",
+        ),
+        ("a: the phone 00ff was given to b since", "a: Das Telefon 00ff gehört inzwischen b"),
+        (
+            "a: the phone 00ff stays set as it is in ip, which changed after the run",
+            "a: Das Telefon 00ff bleibt eingestellt, wie es ist: Nach dem Lauf änderte sich ip",
+        ),
+    ],
+)
+def test_what_an_undo_keeps_of_phones_is_told_in_german(english: str, german: str) -> None:
+    assert in_german(english) == german

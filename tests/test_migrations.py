@@ -130,6 +130,27 @@ def test_a_migration_does_today_what_it_did_when_it_was_released(
         assert columns_of(empty) == columns_of(released)
 
 
+def test_an_earlier_run_learns_which_device_was_whose(empty: Connection) -> None:
+    play(empty, 5)
+    for statement in (
+        "INSERT INTO runs (id, kind, profile, mode, started, status, summary) "
+        "VALUES ('run', 'import', 'users', 'sync', '2026', 'applied', '{}')",
+        "INSERT INTO devices (id, kind, mac, user_id) VALUES "
+        "(7, 'mobile', NULL, 1000), (8, 'ip_phone', '000413a3016f', NULL), (9, 'mobile', NULL, 1000)",
+        "INSERT INTO run_phones (run_id, position, login, action, kind, mac, fields) VALUES "
+        "('run', 1, 'kept', 'assign', 'mobile', NULL, '{}'), ('run', 2, 'kept', 'assign', 'mobile', NULL, '{}'), "
+        "('run', 3, 'kept', 'assign', 'ip_phone', '000413a3016f', '{}'), "
+        "('run', 4, 'gone', 'assign', 'mobile', NULL, '{}'), ('run', 5, 'kept', 'release', 'softphone', NULL, '{}')",
+    ):
+        empty.execute(statement)
+    empty.commit()
+
+    migrate(empty)
+
+    kept = empty.read(sa.select(tables.run_phones.c.device_id).order_by(tables.run_phones.c.position))
+    assert kept["device_id"].to_list() == [7, 9, 8, None, None]
+
+
 def test_every_schema_has_its_dump_on_both_databases() -> None:
     wanted = {f"{version}-{kind}.sql" for version in VERSIONS for kind in ("sqlite", "postgresql")}
     assert {path.name for path in SCHEMAS.glob("*.sql")} == wanted

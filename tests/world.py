@@ -140,3 +140,13 @@ def codes(report: Report) -> list[tuple[int | None, str | None, str]]:
 def people(*rows: str, header: str = "username,displayname") -> str:
     """A CSV."""
     return "\n".join([header, *rows, ""])
+
+
+def two_mobiles(structure: str) -> str:
+    """The template's Structure with a mobile device for each of `mobile` and `homephone` that is filled."""
+    one = '"externals": [{ "number": "{{{mobile}}}" }]'
+    assert one in structure
+    first, second = (
+        '{{#if NAME}}{ "number": "{{{NAME}}}" }{{/if}}'.replace("NAME", it) for it in ("mobile", "homephone")
+    )
+    return structure.replace(one, f'"externals": [{first},{second}]')

@@ -176,3 +176,60 @@ CREATE TABLE run_contacts (
     FOREIGN KEY(run_id) REFERENCES runs (id)
 )
 """
+
+DEVICES_APART_ON_POSTGRESQL: Final = """
+ALTER TABLE run_phones ADD COLUMN device_id INTEGER;
+ALTER TABLE run_phones ADD COLUMN web_password_after BYTEA;
+ALTER TABLE run_phones ADD COLUMN web_password_fingerprint_after TEXT DEFAULT '' NOT NULL;
+ALTER TABLE import_records ADD COLUMN was_enabled BOOLEAN DEFAULT true NOT NULL
+"""
+
+DEVICES_APART_ON_SQLITE: Final = """
+DROP INDEX ix_run_phones_login;
+ALTER TABLE run_phones RENAME TO earlier_run_phones;
+CREATE TABLE run_phones (
+    run_id TEXT NOT NULL, position INTEGER NOT NULL, login TEXT NOT NULL, action TEXT NOT NULL,
+    kind TEXT NOT NULL, mac TEXT, "before" TEXT, fields TEXT NOT NULL, sip_user TEXT, sip_secret BLOB,
+    web_password BLOB, web_password_fingerprint TEXT DEFAULT '' NOT NULL, device_id INTEGER,
+    web_password_after BLOB, web_password_fingerprint_after TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (run_id, position), FOREIGN KEY(run_id) REFERENCES runs (id)
+);
+INSERT INTO run_phones (
+    run_id, position, login, action, kind, mac, "before", fields, sip_user, sip_secret, web_password,
+    web_password_fingerprint
+) SELECT run_id, position, login, action, kind, mac, "before", fields, sip_user, sip_secret, web_password,
+    web_password_fingerprint FROM earlier_run_phones;
+DROP TABLE earlier_run_phones;
+CREATE INDEX ix_run_phones_login ON run_phones (login);
+DROP INDEX ix_import_records_profile;
+ALTER TABLE import_records RENAME TO earlier_import_records;
+CREATE TABLE import_records (
+    user_id INTEGER NOT NULL, profile TEXT NOT NULL, adopted BOOLEAN DEFAULT 0 NOT NULL,
+    password_fingerprint TEXT DEFAULT '' NOT NULL, pin_fingerprint TEXT DEFAULT '' NOT NULL, missing_since TEXT,
+    was_enabled BOOLEAN DEFAULT 1 NOT NULL, PRIMARY KEY (user_id),
+    FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+);
+INSERT INTO import_records (user_id, profile, adopted, password_fingerprint, pin_fingerprint, missing_since)
+    SELECT user_id, profile, adopted, password_fingerprint, pin_fingerprint, missing_since
+    FROM earlier_import_records;
+DROP TABLE earlier_import_records;
+CREATE INDEX ix_import_records_profile ON import_records (profile)
+"""
+"""SQLite adds a column behind the constraints, where no table of today has it: the tables are made anew."""
+
+DEVICES_OF_EARLIER_RUNS: Final = """
+UPDATE run_phones SET device_id = (SELECT devices.id FROM devices WHERE devices.mac = run_phones.mac)
+    WHERE mac IS NOT NULL;
+UPDATE run_phones SET device_id = (
+    SELECT devices.id FROM devices JOIN users ON users.id = devices.user_id
+    WHERE users.login = run_phones.login AND devices.kind = run_phones.kind AND (
+        SELECT count(*) FROM devices AS sibling
+        WHERE sibling.user_id = devices.user_id AND sibling.kind = devices.kind AND sibling.id < devices.id
+    ) = (
+        SELECT count(*) FROM run_phones AS earlier
+        WHERE earlier.run_id = run_phones.run_id AND earlier.login = run_phones.login
+        AND earlier.kind = run_phones.kind AND earlier.position < run_phones.position
+    )
+) WHERE mac IS NULL AND action <> 'release'
+"""
+"""The n-th device of a kind that a run gave to somebody is the n-th that he has."""

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from tasks.store.connection import Connection
 from tasks.store.tables import devices, import_records, run_changes, run_contacts, run_phones, run_secrets, users
-from tasks.undo import History
+from tasks.undo_history import History
 from tasks.user import SECRET_FIELDS
 
 _COLUMNS: Final = ("run_id", "login", "field", "before", "after", "fingerprint_before", "fingerprint_after")
@@ -81,6 +81,8 @@ def read_history(connection: Connection, run: dict[str, Any]) -> History:
     )
     logins = sa.select(run_changes.c.login).where(run_changes.c.run_id == run_id)
     present = connection.read(sa.select(users.c.login, users.c.password, users.c.pin).where(users.c.login.in_(logins)))
+    of_run = sa.select(run_phones.c.device_id).where(run_phones.c.run_id == run_id)
+    passwords = connection.read(sa.select(devices.c.id, devices.c.web_password).where(devices.c.id.in_(of_run)))
     return History(
         run=run_id,
         profile=run["profile"],
@@ -89,4 +91,5 @@ def read_history(connection: Connection, run: dict[str, Any]) -> History:
         phones=phones.to_dicts(),
         contacts=contacts.to_dicts(),
         present=present.to_dicts(),
+        web_passwords=dict(passwords.iter_rows()),
     )

@@ -48,6 +48,15 @@ def add_contacts(connection: Connection) -> None:
     _run(connection, frozen.CONTACTS)
 
 
+def keep_devices_apart(connection: Connection) -> None:
+    """By which id a run knew a device, which web password it left, and whether who is missing was enabled."""
+    if connection.kind == "postgresql":
+        _run(connection, frozen.DEVICES_APART_ON_POSTGRESQL)
+    else:
+        _run(connection, frozen.DEVICES_APART_ON_SQLITE)
+    _run(connection, frozen.DEVICES_OF_EARLIER_RUNS)
+
+
 def _run(connection: Connection, statements: str) -> None:
     for statement in Template(statements).substitute(_WORDS[connection.kind]).split(";\n"):
         connection.execute(statement)
@@ -59,6 +68,7 @@ MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (
     add_seen_phones,
     create_upload_tables,
     add_contacts,
+    keep_devices_apart,
 )
 
 

@@ -74,6 +74,12 @@ _COLUMNS: Final = (
         for table in (devices, run_phones)
         for name, row in (("sip_secret", "sip_user"), ("web_password", "mac"))
     ),
+    _Column(
+        run_phones,
+        "web_password_after",
+        sa.func.coalesce(run_phones.c.mac, _NO_MAC, type_=sa.Text),
+        ("devices", sa.literal("web_password")),
+    ),
 )
 _FILES: Final = (
     _Column(run_files, "content", run_files.c.run_id, ("run_files", run_files.c.kind)),
@@ -143,7 +149,7 @@ def _fingerprints(connection: Connection, old: Keyring, new: Keyring) -> Iterato
             plain = new.open_series(part["#sealed"], part["#place"], table="users", column=field)
             yield from _pairs(part["#place"], field, plain, (old, new))
     owners = _owners_of_phones(connection)
-    for column in (column for column in _COLUMNS if column.name == "web_password"):
+    for column in (column for column in _COLUMNS if column.name.startswith("web_password")):
         found = connection.read(_select(column)).unique("#sealed")
         plain = new.open_series(found["#sealed"], found["#place"], table="devices", column="web_password")
         known = found.select(mac="#place").with_columns(plain.alias("plain")).join(owners, on="mac")
@@ -184,5 +190,5 @@ _PRINTS: Final = (
     *((import_records, f"{field}_fingerprint") for field in SECRET_FIELDS),
     *((run_secrets, f"fingerprint_{when}") for when in ("before", "after")),
     (devices, "web_password_fingerprint"),
-    (run_phones, "web_password_fingerprint"),
+    *((run_phones, f"web_password_fingerprint{when}") for when in ("", "_after")),
 )

@@ -145,7 +145,9 @@ import_records = sa.Table(
     sa.Column("password_fingerprint", sa.Text, nullable=False, server_default=""),
     sa.Column("pin_fingerprint", sa.Text, nullable=False, server_default=""),
     sa.Column("missing_since", sa.Text),
+    sa.Column("was_enabled", sa.Boolean, nullable=False, server_default=sa.true()),
 )
+"""`was_enabled`: whether somebody who is missing was enabled before, and is to be again when he is back."""
 
 runs = sa.Table(
     "runs",
@@ -221,8 +223,12 @@ run_phones = sa.Table(
     sa.Column("sip_secret", sa.LargeBinary),
     sa.Column("web_password", sa.LargeBinary),
     sa.Column("web_password_fingerprint", sa.Text, nullable=False, server_default=""),
+    sa.Column("device_id", sa.Integer),
+    sa.Column("web_password_after", sa.LargeBinary),
+    sa.Column("web_password_fingerprint_after", sa.Text, nullable=False, server_default=""),
 )
-"""`before` is the login that had the device; the account is that of a device that goes with its user."""
+"""`before` is the login that had the device; account and web password are those of the device before the run, none
+where the run made it; `device_id` outlives its device, and is given to no other one."""
 
 run_issues = sa.Table(
     "run_issues",

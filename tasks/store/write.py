@@ -34,8 +34,8 @@ def write_people(connection: Connection, people: pl.DataFrame, run_id: str, now:
 
     Shape: `people` has `action`, `login`, `row`, `user_id` (null for a create), `number`, `automatic`, `enabled`, the
     text fields and phonebook entries with their final values (null = leave it), `password` and `pin` sealed with
-    `password_changed` and `pin_changed`, their fingerprints (null = leave it), `missing_since`, `owner` and `adopted`
-    (null = leave it), `disown`.
+    `password_changed` and `pin_changed`, their fingerprints (null = leave it), `missing_since` and `was_enabled`,
+    `owner` and `adopted` (null = leave it), `disown`.
     """
     gone = people.filter(pl.col("action") == "remove")
     if gone.height:
@@ -73,6 +73,7 @@ _STAGED: Final = (
     "auth_method",
     "enabled",
     "missing_since",
+    "was_enabled",
     "number",
     "automatic",
     "email",
@@ -196,7 +197,8 @@ def _write_import_records(connection: Connection, staged: sa.TableClause) -> Non
         changed = sa.update(import_records).where(here, print_.is_not(None))
         connection.execute(changed.values({f"{field}_fingerprint": print_}))
     present = sa.update(import_records).where(here, staged.c.enabled.is_not(None))
-    connection.execute(present.values(missing_since=staged.c.missing_since))
+    was_enabled = sa.func.coalesce(staged.c.was_enabled, sa.true())
+    connection.execute(present.values(missing_since=staged.c.missing_since, was_enabled=was_enabled))
     owned = sa.update(import_records).where(here, staged.c.owner.is_not(None))
     connection.execute(owned.values(profile=staged.c.owner, adopted=staged.c.adopted))
     source = sa.select(
@@ -206,6 +208,8 @@ def _write_import_records(connection: Connection, staged: sa.TableClause) -> Non
         sa.func.coalesce(staged.c.password_fingerprint, ""),
         sa.func.coalesce(staged.c.pin_fingerprint, ""),
         staged.c.missing_since,
+        was_enabled,
     ).where(staged.c.owner.is_not(None), staged.c.user_id.not_in(sa.select(import_records.c.user_id)))
-    columns = ["user_id", "profile", "adopted", "password_fingerprint", "pin_fingerprint", "missing_since"]
+    columns = [f"{field}_fingerprint" for field in SECRET_FIELDS]
+    columns = ["user_id", "profile", "adopted", *columns, "missing_since", "was_enabled"]
     connection.execute(sa.insert(import_records).from_select(columns, source))

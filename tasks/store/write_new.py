@@ -45,10 +45,19 @@ def entries_of(people: pl.DataFrame, prefix: str) -> pl.DataFrame:
     )
 
 
-def new_ids(connection: Connection, table: sa.Table, count: int) -> pl.Series:
-    """Ids that nothing in the table has. SQLite goes on from the highest, which the write lock keeps from moving."""
+def new_ids(
+    connection: Connection, table: sa.Table, count: int, beyond: sa.ColumnElement[Any] | None = None
+) -> pl.Series:
+    """Ids that nothing in the table has, nor the column `beyond`, which remembers those that are gone.
+
+    SQLite goes on from the highest, which the write lock keeps from moving; PostgreSQL never gives an id twice.
+    """
     if connection.kind == "sqlite":
-        highest = connection.read(sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0).label("id")))["id"][0]
+        columns = [column for column in (table.c.id, beyond) if column is not None]
+        highest = max(
+            connection.read(sa.select(sa.func.coalesce(sa.func.max(column), 0).label("id")))["id"][0]
+            for column in columns
+        )
         return pl.int_range(highest + 1, highest + 1 + count, dtype=pl.Int64, eager=True).alias("id")
     # The name is a str of SQLAlchemy's own kind, which polars takes for a list of letters.
     sequence: Any = sa.func.pg_get_serial_sequence(str(table.name), "id")
@@ -66,6 +75,7 @@ def _own(connection: Connection, new: pl.DataFrame) -> None:
             pl.col("adopted").fill_null(False),
             *(pl.col(f"{field}_fingerprint").fill_null("") for field in SECRET_FIELDS),
             "missing_since",
+            pl.col("was_enabled").fill_null(True),
         ),
     )
 

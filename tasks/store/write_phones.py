@@ -15,6 +15,7 @@ from tasks.plan import Plan
 from tasks.store.connection import Connection
 from tasks.store.history import device_accounts
 from tasks.store.tables import devices, run_phones, users
+from tasks.store.write_new import new_ids
 from tasks.user import FOLLOW_ME
 
 SIP_USER_CHARACTERS: Final = 15
@@ -27,24 +28,47 @@ def write_phones(connection: Connection, plan: Plan, keyring: Keyring, run_id: s
     """Brings assignments, moves and releases of phones into the phone system, and keeps what undo needs."""
     if plan.phones.is_empty():
         return
-    _keep_history(connection, plan.phones, run_id)
-    _release(connection, plan.phones.filter(pl.col("action") == "release"))
-    kept = plan.phones.filter(pl.col("action") != "release")
-    _alter(connection, kept.filter(pl.col("device_id").is_not_null()), keyring)
-    _make(connection, kept.filter(pl.col("device_id").is_null()), keyring)
+    phones = _with_ids(connection, plan.phones)
+    _keep_history(connection, phones, run_id)
+    _release(connection, phones.filter(pl.col("action") == "release"))
+    kept = phones.filter(pl.col("action") != "release")
+    _alter(connection, kept.filter(pl.col("made_id").is_null()), keyring)
+    _make(connection, kept.filter(pl.col("made_id").is_not_null()), keyring)
+    _keep_web_passwords(connection, run_id)
+
+
+def _with_ids(connection: Connection, phones: pl.DataFrame) -> pl.DataFrame:
+    """The phones with the id that each new device gets as `made_id`: no earlier one's, so that history stays true."""
+    if "former_id" not in phones.columns:
+        phones = phones.with_columns(former_id=pl.lit(None, dtype=pl.Int64))
+    is_new = pl.col("device_id").is_null()
+    count = phones.filter(is_new, pl.col("former_id").is_null()).height
+    drawn = (
+        new_ids(connection, devices, count, beyond=run_phones.c.device_id) if count else pl.Series([], dtype=pl.Int64)
+    )
+    places = phones.select((is_new & pl.col("former_id").is_null()).alias("x"))["x"].arg_true()
+    return phones.with_columns(made_id=pl.when(is_new).then(phones["former_id"].scatter(places, drawn)))
 
 
 def _keep_history(connection: Connection, phones: pl.DataFrame, run_id: str) -> None:
-    columns = ["position", "login", "action", "kind", "mac", "device_id", "before", "fields"]
+    columns = ["position", "login", "action", "kind", "mac", "before", "fields"]
     numbered = phones.with_row_index("position", offset=1).with_columns(pl.col("position").cast(pl.Int64))
-    staged = connection.stage("stage_phone_history", numbered.select(columns))
+    staged = connection.stage("stage_phone_history", numbered.select(*columns, "device_id", "made_id"))
     accounts = device_accounts()
     accounts["web_password_fingerprint"] = sa.func.coalesce(accounts["web_password_fingerprint"], "")
-    kept = [name for name in columns if name != "device_id"]
-    source = sa.select(sa.literal(run_id), *(staged.c[name] for name in kept), *accounts.values()).select_from(
-        staged.outerjoin(devices, devices.c.id == staged.c.device_id)
-    )
-    connection.execute(sa.insert(run_phones).from_select(["run_id", *kept, *accounts], source))
+    of_device = sa.func.coalesce(staged.c.device_id, staged.c.made_id)
+    source = sa.select(
+        sa.literal(run_id), *(staged.c[name] for name in columns), of_device, *accounts.values()
+    ).select_from(staged.outerjoin(devices, devices.c.id == staged.c.device_id))
+    connection.execute(sa.insert(run_phones).from_select(["run_id", *columns, "device_id", *accounts], source))
+
+
+def _keep_web_passwords(connection: Connection, run_id: str) -> None:
+    """The passwords as the run left them, so that its undo sees what was changed since."""
+    left = {"web_password_after": devices.c.web_password}
+    left["web_password_fingerprint_after"] = devices.c.web_password_fingerprint
+    here = (run_phones.c.run_id == run_id, devices.c.id == run_phones.c.device_id)
+    connection.execute(sa.update(run_phones).where(*here, devices.c.web_password_fingerprint != "").values(left))
 
 
 def _release(connection: Connection, released: pl.DataFrame) -> None:
@@ -76,12 +100,10 @@ def _make(connection: Connection, phones: pl.DataFrame, keyring: Keyring) -> Non
         return
     phones = _sealed(_with_accounts(phones, keyring), keyring)
     columns = ["kind", "mac", "sip_user", "sip_secret", *_STAGED]
-    numbered = phones.select("login", *columns).with_row_index("position").cast({"position": pl.Int64})
-    staged = connection.stage("stage_new_phones", numbered)
-    source = sa.select(users.c.id, *(staged.c[name] for name in columns)).join(users, users.c.login == staged.c.login)
-    # The devices of one person and kind are told apart by the order of their ids.
-    source = source.order_by(staged.c.position)
-    connection.execute(sa.insert(devices).from_select(["user_id", *columns], source))
+    staged = connection.stage("stage_new_phones", phones.select("made_id", "login", *columns))
+    source = sa.select(staged.c.made_id, users.c.id, *(staged.c[name] for name in columns))
+    source = source.join(users, users.c.login == staged.c.login)
+    connection.execute(sa.insert(devices).from_select(["id", "user_id", *columns], source))
 
 
 _STAGED: Final = (*_VALUES, "web_password", "web_password_fingerprint")

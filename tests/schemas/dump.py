@@ -24,7 +24,7 @@ class Recording(Connection):
 
     def execute(self, statement: Any, parameters: Any = None) -> None:
         text, bound = self._compile(statement, parameters)
-        for number, value in enumerate(bound or (), start=1):
+        for number, value in enumerate(() if bound is None else bound.row(0), start=1):
             text = text.replace("?" if self.kind == "sqlite" else f"${number}", repr(value), 1)
         if text.lstrip().startswith(("CREATE", "INSERT", "ALTER", "DROP", "UPDATE", "DO")):
             self.statements.append(text.strip())
