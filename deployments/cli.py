@@ -4,7 +4,6 @@ Everything heavy is imported by the command that needs it: `simulate` never wait
 """
 
 import gc
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -95,13 +94,13 @@ def new(name: str, **choices: str | None) -> None:
 @told
 def simulate(profile: str, file: Path | None, as_json: bool, save: Path | None) -> int:
     """Make and show the plan; write nothing."""
-    from deployments.imports import simulate_file
+    from deployments.imports import save_plan, simulate_file
     from deployments.progress import shown_steps
 
     with shown_steps():
         report = simulate_file(profile, file, Settings())
     if save is not None:
-        save.write_text(json.dumps(report.document(), ensure_ascii=False, indent=2), "utf-8")
+        save_plan(report, save)
     return _shown(report, as_json)
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
+from rich.text import Text
 
 from deployments.terminal import out, print_issues, print_json, print_story, talk
 from deployments.visible import visible
@@ -39,6 +40,8 @@ def show_one_run(run: str, settings: Settings, *, as_json: bool) -> None:
     console = out()
     console.print(f"{found['kind']} of {found['profile']} ({found['mode']}), {found['started']}, by {found['actor']}")
     console.print(f"{found['status']}: {summary_line(found['summary']) if found['summary'] else found['held']}")
+    if found["held"] and found["summary"]:
+        console.print(Text(found["held"]))
     if found["changes"]:
         print_story(found["changes"])
     print_issues(pl.DataFrame(found["issues"], schema=ISSUE_SCHEMA))
@@ -74,15 +77,26 @@ def write_failed_rows(run: str, output: Path | None, settings: Settings) -> None
     if content is None:
         raise WrongUseError("nothing-failed", f"Run {run} keeps no rejected rows: none were, or they have expired.")
     if output is not None:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+        write_private(output, content)
         talk().print(f"{output} holds passwords in clear: delete it when it is imported.")
     elif sys.stdout.isatty():
         secret = secret_columns(found["profile"] if found else "", facts, settings)
         sys.stdout.write(visible(masked_rows(content, facts, secret)))
     else:
         sys.stdout.buffer.write(content)
+
+
+def write_private(output: Path, content: bytes) -> None:
+    """Writes a file that only its owner may read.
+
+    Raises: WrongUseError when it cannot be written there.
+    """
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise WrongUseError("file-unwritable", f"{output} cannot be written: {error.strerror}.") from None
 
 
 def secret_columns(profile: str, facts: SourceFacts, settings: Settings) -> frozenset[str]:

@@ -81,6 +81,17 @@ def upload_file(file: Path, settings: Settings) -> str:
         raise WrongUseError("file-unreadable", f"{file} cannot be read: {error.strerror}.") from None
 
 
+def save_plan(report: Report, plan: Path) -> None:
+    """Keeps a plan, without secrets, for `import --plan`.
+
+    Raises: WrongUseError when the file cannot be written.
+    """
+    try:
+        plan.write_text(json.dumps(report.document(), ensure_ascii=False, indent=2), "utf-8")
+    except OSError as error:
+        raise WrongUseError("plan-unwritable", f"{plan} cannot be written: {error.strerror}.") from None
+
+
 def saved_checksum(plan: Path) -> str:
     """The checksum of a saved plan.
 

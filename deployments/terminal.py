@@ -79,7 +79,7 @@ def print_report(report: Report) -> None:
     console.print(_counts(report))
     if report.plan.held:
         console.print(Text(f"Held, nothing was written. {report.plan.held}", style="bold red"))
-        console.print(f"If that is right: rollcall import … --approve {report.plan.checksum}")
+        console.print(f"If that is right: {report.approval}")
 
 
 def print_issues(issues: pl.DataFrame) -> None:
@@ -164,27 +164,34 @@ def print_runs(runs: list[dict[str, Any]]) -> None:
     """What happened, newest first."""
     table = new_table("runs", "run", "kind", "profile", "started", "status", "summary", "by")
     for run in runs:
-        counts = summary_line(run["summary"]) if run["summary"] else (run["held"] or "")
+        counts = ". ".join(part for part in (run["summary"] and summary_line(run["summary"]), run["held"]) if part)
         cells = (run["run"], run["kind"], run["profile"], run["started"], run["status"], counts, run["actor"])
         table.add_row(*(Text(cell) for cell in cells))
     out().print(table if runs else Text("No runs yet."))
 
 
 def print_story(changes: list[dict[str, Any]]) -> None:
-    """Changes of a run, or of one person over all runs."""
-    table = new_table("changes", "run", "action", "login", "row", "field", "existing", "wanted")
+    """Changes of a run, or of one person over all runs: then each with what became of its run, when and by whom."""
+    of_runs = ("started", "status", "actor") if any("started" in change for change in changes) else ()
+    columns = ("run", *of_runs, "action", "login", "row", "field", "existing", "wanted")
+    table = new_table("changes", *({"actor": "by"}.get(name, name) for name in columns))
     for change in changes:
-        lines = list(change["fields"].items()) or [("", [None, None])]
-        lines += [
-            (f"phone {phone['action']}", [phone["before"], phone["mac"] or phone["kind"]]) for phone in change["phones"]
-        ]
-        for at, (field, (existing, wanted)) in enumerate(lines):
-            first = ("", "", "", "")
-            if at == 0:
-                who = change["login"] if change["login"] is not None else f"contact {change['contact']}"
-                first = (change.get("run_id", ""), change["action"], who, str(change["row"] or ""))
-            table.add_row(*(Text(cell) for cell in first), field, _value(existing), _value(wanted))
+        who = change["login"] if change["login"] is not None else f"contact {change['contact']}"
+        run = (change.get("run_id", ""), *(change[name] for name in of_runs))
+        first = [Text(cell) for cell in (*run, change["action"], who, str(change["row"] or ""))]
+        for field, (existing, wanted) in _lines_of(change):
+            table.add_row(*first, field, _value(existing), _value(wanted))
+            first = [Text()] * len(first)
     out().print(table)
+
+
+def _lines_of(change: dict[str, Any]) -> list[tuple[str, list[Any]]]:
+    """What changed, a field or a phone a line."""
+    lines = list(change["fields"].items())
+    for phone in change["phones"]:
+        device, went = phone["mac"] or phone["kind"], phone.get("login")
+        lines.append((f"phone {phone['action']}", [device, f"to {went}"] if went else [phone["before"], device]))
+    return lines or [("", [None, None])]
 
 
 def new_table(title: str, *columns: str) -> Table:

@@ -25,7 +25,7 @@ from tasks.store.connection import Connection
 from tasks.store.files import RunFiles, keep_files
 from tasks.store.read import read_snapshot
 from tasks.store.registrar import write_accounts
-from tasks.store.runs import find_ended_run, mark_undone, write_run
+from tasks.store.runs import find_ended_run, mark_undone, tell_approved, write_run
 from tasks.store.store import Store
 from tasks.store.write import write_people
 from tasks.store.write_contacts import write_contacts
@@ -82,6 +82,7 @@ def apply_plan(plan: Plan, applying: Applying) -> Outcome:
             write_phones(connection, phones, store.keyring, run.id)
             write_accounts(connection, store.keyring, store.realm)
             mark_undone(connection, run)
+            tell_approved(connection, run, plan.checksum)
         keep_files(connection, run, replace(files, held=status == "held"), store.keyring, now)
         connection.commit()
     return replace(_outcome(plan, run, status, now), remade=None if plan is seen else plan)

@@ -34,6 +34,13 @@ class Report(Output):
             return f"Nothing to do: {counts}."
         return f"Done: {counts}."
 
+    @property
+    def approval(self) -> str:
+        """The command that lets the held plan pass."""
+        plan = self.plan
+        what = f"undo {plan.facts.digest}" if plan.mode == "undo" else f"import {plan.profile} FILE"
+        return f"rollcall {what} --approve {plan.checksum}"
+
     def document(self) -> dict[str, Any]:
         """The object that `--json` prints."""
         plan, outcome = self.plan, self.outcome

@@ -63,11 +63,7 @@ def _next_steps(report: Report) -> list[str]:
     plan, outcome = report.plan, report.outcome
     steps: list[str] = []
     if plan.held:
-        steps.append(
-            f"If that is right: `rollcall import {plan.profile} FILE --approve {plan.checksum}`"
-            if plan.mode != "undo"
-            else f"If that is right: `rollcall undo {plan.facts.digest} --approve {plan.checksum}`"
-        )
+        steps.append(f"If that is right: `{report.approval}`")
     elif outcome is None and plan.mode != "undo":
         steps.append(f"If that is right: `rollcall import {plan.profile} FILE`")
     if outcome is not None:

@@ -123,6 +123,13 @@ def mark_undone(connection: Connection, run: Run) -> None:
         status = "applied" if status == "undone" else "undone"
 
 
+def tell_approved(connection: Connection, run: Run, checksum: str) -> None:
+    """Says of the held run with exactly this plan, if there is one, that this run applied it."""
+    held = (runs.c.profile == run.profile, runs.c.status == "held", runs.c.checksum == checksum)
+    told = runs.c.held + f" Approved, applied as run {run.id}."
+    connection.execute(sa.update(runs).where(*held, runs.c.id != run.id).values(held=told))
+
+
 def _changes(run_id: str, plan: Plan) -> pl.DataFrame:
     changes = plan.changes.filter(pl.col("action") != "conflict").select("login", "action", "row", "fields")
     return _numbered(changes.with_columns(run_id=pl.lit(run_id)))

@@ -125,24 +125,24 @@ def show_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
 
 
 def show_login(connection: Connection, login: str) -> list[dict[str, Any]]:
-    """One person's story over all runs, oldest first."""
-    select = (
-        sa.select(
-            run_changes.c.run_id,
-            runs.c.started,
-            runs.c.profile,
-            runs.c.status,
-            run_changes.c.action,
-            run_changes.c.login,
-            run_changes.c.row,
-            run_changes.c.fields,
-        )
-        .join(runs, runs.c.id == run_changes.c.run_id)
-        .where(run_changes.c.login == login)
-        .order_by(runs.c.started, runs.c.id)
+    """One person's story over all runs, oldest first; a phone that moved away is told as an update without a field."""
+    of_run = (runs.c.started, runs.c.profile, runs.c.status, runs.c.actor)
+    of_change = (run_changes.c.action, run_changes.c.login, run_changes.c.row, run_changes.c.fields)
+    own = run_changes.c.login == login
+    changes = connection.read(
+        sa.select(run_changes.c.run_id, *of_run, *of_change).join(runs, runs.c.id == run_changes.c.run_id).where(own)
     )
-    phones = _phones_of_runs().where(run_phones.c.login == login)
-    return _changes(connection, connection.read(select), phones)
+    gone = sa.and_(run_phones.c.before == login, run_phones.c.action == "move")
+    lost = connection.read(
+        sa.select(run_phones.c.run_id, *of_run).join(runs, runs.c.id == run_phones.c.run_id).where(gone).distinct()
+    )
+    told = {"action": "update", "login": login, "row": None, "fields": "{}"}
+    further = lost.join(changes, on="run_id", how="anti").with_columns(
+        pl.lit(value, dtype=changes.schema[name]).alias(name) for name, value in told.items()
+    )
+    story = pl.concat([changes, further.select(changes.columns)]).sort("started", "run_id")
+    phones = _phones_of_runs().where(sa.or_(run_phones.c.login == login, gone))
+    return _changes(connection, story, phones, login)
 
 
 def users_select() -> Select:
@@ -190,16 +190,25 @@ def _whole_users(connection: Connection, people: Select, whose: sa.ColumnElement
     return found
 
 
-def _changes(connection: Connection, frame: pl.DataFrame, phones: Select) -> list[dict[str, Any]]:
+def _changes(
+    connection: Connection, frame: pl.DataFrame, phones: Select, login: str | None = None
+) -> list[dict[str, Any]]:
+    """The changes with the phones of each person; `login`: all are told as this person's."""
     by_person: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for phone in connection.read(phones).to_dicts():
-        by_person.setdefault((phone.pop("run_id"), phone.pop("login")), []).append(
-            {**phone, "fields": json.loads(phone["fields"])}
-        )
+        whose = phone["login"] if login is None else login
+        by_person.setdefault((phone["run_id"], whose), []).append(_phone(phone, whose))
     return [
         {**row, "fields": json.loads(row["fields"]), "phones": by_person.get((row["run_id"], row["login"]), [])}
         for row in frame.to_dicts()
     ]
+
+
+def _phone(phone: dict[str, Any], whose: str) -> dict[str, Any]:
+    """A change of phone; one that somebody else got says to whom it went."""
+    names = ("action", "kind", "mac", "before")
+    went = {} if phone["login"] == whose else {"login": phone["login"]}
+    return {**{name: phone[name] for name in names}, **went, "fields": json.loads(phone["fields"])}
 
 
 def _phones_of_runs() -> Select:
