@@ -1,6 +1,7 @@
 """`rollcall export` and `rollcall reveal`: what leaves the phone system, and under which conditions."""
 
 import hashlib
+import json
 import sys
 from dataclasses import replace
 from typing import Any
@@ -14,9 +15,11 @@ from flows.request import ImportRequest, new_audited_run, now, open_job
 from tasks.errors import WrongUseError
 from tasks.export import contact_fields, export_csv, export_fields, export_io_json
 from tasks.fetch import FetchRequest
+from tasks.mapping import mapping_of
 from tasks.output import Source, SourceFacts
+from tasks.plan import Plan, summary_line
 from tasks.profile import Profile
-from tasks.profile_file import find_profile, load_profile
+from tasks.profile_file import find_profile, load_profile, load_template
 from tasks.settings import Settings
 from tasks.store.connection import Connection
 from tasks.store.provision import find_softphone
@@ -30,7 +33,10 @@ from tasks.user import SECRET_FIELDS
 def export_users(profile: str | None, form: str, settings: Settings, *, with_secrets: bool) -> None:
     """Writes the users and contacts of a profile, or all of them, to stdout.
 
-    Raises: WrongUseError for secrets in a CSV, and for people and contacts that no CSV of the profile can hold.
+    A CSV leaves out whom an import disabled: there, it would enable them again. Without a profile its columns are the
+    template's.
+
+    Raises: WrongUseError for secrets in a CSV, and for what no CSV of the profile can hold.
     """
     if with_secrets and form == "csv":
         raise WrongUseError("secrets-in-csv", "--with-secrets goes with --format io-json; a CSV leaves them empty.")
@@ -38,45 +44,95 @@ def export_users(profile: str | None, form: str, settings: Settings, *, with_sec
     path = find_profile(profile, settings) if profile else None
     with store.open() as connection:
         snapshot = read_snapshot(connection, path.stem if path else "")
-        people = snapshot.users.sort("login")
-        people = people.filter(pl.col("profile") == path.stem) if path else people
-        rows = people.to_dicts()
-        entries = snapshot.contacts.sort("display_name", "phone", "entry_id")
-        contacts = (entries.filter(pl.col("profile") == path.stem) if path else entries).to_dicts()
+        people, entries = snapshot.users.sort("login"), snapshot.contacts.sort("display_name", "phone", "entry_id")
+        if path:
+            people, entries = (frame.filter(pl.col("profile") == path.stem) for frame in (people, entries))
         phones = _by_login(snapshot.devices)
+        rows = people.to_dicts()
         if with_secrets:
             _open_secrets(connection, store, rows)
     if form == "io-json":
-        print_json(export_io_json(rows, phones, contacts))
+        print_json(export_io_json(rows, phones, entries.to_dicts()))
         return
-    template = load_profile(path) if path else load_profile(find_profile("users-from-csv", settings))
-    fields = [export_fields(row, _ip_phone(phones.get(row["login"], []))) for row in rows]
-    if path is None or not contacts:
-        sys.stdout.write(export_csv(fields, template))
-        return
-    text = export_csv([*fields, *(contact_fields(contact) for contact in contacts)], template)
-    if fields:
-        _prove(text, template, settings)
-    sys.stdout.write(text)
+    loaded = load_profile(path) if path else load_template()
+    written = _csv_of(people, entries, phones, loaded, snapshot.last)
+    if profile and (people.height or entries.height):
+        _prove(written, profile, settings, is_mixed=bool(people.height and entries.height))
+    sys.stdout.buffer.write(written)
+    sys.stdout.buffer.flush()
 
 
-def _prove(text: str, profile: Profile, settings: Settings) -> None:
-    """Lets a CSV that holds people and contacts pass only when it would import again with no change."""
-    facts = SourceFacts(name="export", digest=hashlib.sha256(text.encode()).hexdigest(), size_bytes=len(text.encode()))
-    job = open_job(ImportRequest(profile=profile.name), settings)
-    codec = "utf-8" if profile.encoding == "auto" else profile.encoding
-    source = Source(data=text.encode(codec), facts=facts)
+def _csv_of(
+    people: pl.DataFrame,
+    entries: pl.DataFrame,
+    phones: dict[str, list[dict[str, Any]]],
+    profile: Profile,
+    last: SourceFacts | None,
+) -> bytes:
+    """The bytes of the CSV, in the encoding of the profile, or in that of its last file where the profile finds it out.
+
+    Raises: WrongUseError for a value that the encoding or the dialect cannot hold.
+    """
+    people, entries = (_without_disabled(frame, what) for frame, what in ((people, "users"), (entries, "contacts")))
+    fields = [export_fields(row, _ip_phone(phones.get(row["login"], []))) for row in people.to_dicts()]
+    if any(field.startswith("contact.") for field in mapping_of(profile).structure.printed_reads):
+        fields += [contact_fields(contact) for contact in entries.to_dicts()]
+    elif entries.height:
+        talk().print(f"{entries.height} contacts are left out: these columns have no place for them. See io-json.")
+    text = export_csv(fields, profile)
+    codec = profile.encoding if profile.encoding != "auto" else last.encoding if last and last.encoding else "utf-8"
+    try:
+        return text.encode(codec)
+    except UnicodeEncodeError as error:
+        raise WrongUseError(
+            "export-not-encodable",
+            f"U+{ord(text[error.start]):04X} stands in a value and not in {codec}, the encoding of the profile. "
+            "Choose another encoding there, or use --format io-json.",
+        ) from None
+
+
+def _without_disabled(frame: pl.DataFrame, what: str) -> pl.DataFrame:
+    present = frame.filter(pl.col("missing_since").is_null())
+    if present.height < frame.height:
+        talk().print(f"{frame.height - present.height} {what} are left out, whom an import disabled as missing.")
+    return present
+
+
+def _prove(written: bytes, profile: str, settings: Settings, *, is_mixed: bool) -> None:
+    """Lets a CSV pass only when it would import again with no change."""
+    facts = SourceFacts(name="export", digest=hashlib.sha256(written).hexdigest(), size_bytes=len(written))
+    job = open_job(ImportRequest(profile=profile), settings)
+    source = Source(data=written, facts=facts)
 
     def exported(_: FetchRequest) -> Source:
         return source
 
     plan = simulate_import(replace(job, fetching=exported)).plan
-    if plan.writes or not plan.clean:
+    if not plan.writes and plan.clean:
+        if plan.held:
+            talk().print(f"An import of it would be held: {plan.held}")
+        return
+    if is_mixed:
         raise WrongUseError(
             "export-mixed",
             "This profile makes people and contacts of the same rows, which a CSV of separate rows cannot tell. "
             "Use --format io-json.",
         )
+    raise WrongUseError(
+        "export-not-invertible",
+        f"No CSV of this profile imports again with no change: it would be {summary_line(plan.summary)}. {_why(plan)} "
+        "Use --format io-json.",
+    )
+
+
+def _why(plan: Plan) -> str:
+    """What an import of the export would do first, or say first."""
+    errors = plan.issues.filter(pl.col("severity") == "error")["message"]
+    if not plan.writes and errors.len():
+        return f"{errors[0]}."
+    for action, login, contact, _, fields in plan.told.filter(pl.col("action") != "conflict").iter_rows():
+        return f"First: {action} {login or contact} ({', '.join(json.loads(fields)) or 'phones'})."
+    return ""
 
 
 def reveal_login(login: str, settings: Settings) -> None:

@@ -15,6 +15,7 @@ import polars as pl
 
 from tasks.candidates import LABEL_KEYS
 from tasks.contact_rules import key_value
+from tasks.errors import WrongUseError
 from tasks.mapping import Mapping, mapping_of
 from tasks.names import Names
 from tasks.output import LINE, ROW
@@ -40,18 +41,41 @@ def export_csv(records: list[dict[str, Any]], profile: Profile) -> str:
     """The records as a CSV in the profile's dialect, which imports again with no change.
 
     `records` as `export_fields` and `contact_fields` give them, one a row.
+
+    Raises: WrongUseError for a value that the dialect cannot hold.
     """
     columns = invertible_columns(profile)
     header = sorted(columns, key=lambda column: _ORDER.get(columns[column][0], 99))
-    delimiter = "," if profile.delimiter == "auto" else profile.delimiter
-    enclosure = '"' if profile.enclosure in {"auto", "none"} else profile.enclosure
     written = StringIO(newline="")
-    writer = csv.writer(
-        written, delimiter=delimiter, quotechar=enclosure, quoting=csv.QUOTE_MINIMAL, lineterminator="\n"
-    )
-    writer.writerow(header)
-    writer.writerows([_first(user, columns[column]) for column in header] for user in records)
+    writer = csv.writer(written, **_dialect_of(profile))
+    try:
+        writer.writerow(header)
+        writer.writerows([_first(user, columns[column]) for column in header] for user in records)
+    except csv.Error:
+        raise WrongUseError(
+            "export-unenclosed",
+            "A value holds a delimiter, a line break or an enclosure, and the profile has no enclosure to hold it. "
+            "Give the profile an enclosure, or use --format io-json.",
+        ) from None
     return written.getvalue()
+
+
+def _dialect_of(profile: Profile) -> dict[str, Any]:
+    """How Python writes what the profile reads."""
+    line_ends = {"windows": "\r\n", "mac": "\r"}
+    said: dict[str, Any] = {
+        "delimiter": "," if profile.delimiter == "auto" else profile.delimiter,
+        "lineterminator": line_ends.get(profile.line_separator, "\n"),
+    }
+    if profile.escape != "none":
+        said |= {"escapechar": profile.escape, "doublequote": False}
+    if profile.enclosure == "none":
+        return {**said, "quoting": csv.QUOTE_NONE, "quotechar": None}
+    return {
+        **said,
+        "quoting": csv.QUOTE_MINIMAL,
+        "quotechar": '"' if profile.enclosure == "auto" else profile.enclosure,
+    }
 
 
 def invertible_columns(profile: Profile) -> dict[str, tuple[str, ...]]:

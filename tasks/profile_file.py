@@ -79,6 +79,11 @@ def load_profile(path: Path) -> Profile:
     return parse_profile(read_profile_text(path), path.stem, str(path))
 
 
+def load_template() -> Profile:
+    """The template "Users from CSV", as it comes with the package."""
+    return load_profile(_TEMPLATE)
+
+
 def read_profile_text(path: Path) -> str:
     """The text of a profile's file.
 

@@ -1,18 +1,22 @@
 """What leaves the phone system comes back unchanged."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import pytest
-from click.testing import CliRunner
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployments import cli
 from tasks.export import export_csv, export_fields, invertible_columns
 from tasks.profile import Profile
+from tasks.profile_file import load_profile, new_profile
 from tasks.store.read import read_snapshot
+from tasks.store.tables import phonebook
 from tests.world import World, counts, people
 
 HEADER = "username,displayname,phone,password,pin,email,roles,job,phonemac,phoneip,inttimeout"
@@ -105,6 +109,92 @@ def test_io_json_is_the_phone_systems_own_form(here: World, monkeypatch: pytest.
     assert identity["user_roles"] == ["All", "Boss", "Sales"]
     assert json.loads(secret.stdout)["identity"][0]["003use_pw"] == "longenough"
     assert refused.exit_code == 2 and as_csv.exit_code == 0 and "a@example.org" in as_csv.stdout
+
+
+@dataclass
+class Office:
+    """An installation with profiles in files, for the command itself."""
+
+    world: World
+    commands: CliRunner
+
+    def profile(self, name: str, **settings: str) -> Profile:
+        """A profile in the folder of profiles, from the template."""
+        where = self.world.settings.model_copy(update={"profiles": self.world.home / "profiles"})
+        return load_profile(new_profile(name, where, settings))
+
+    def export(self, *arguments: str) -> Result:
+        """What the command prints."""
+        return self.commands.invoke(cli.rollcall, ["export", *arguments])
+
+
+@pytest.fixture
+def office(here: World, monkeypatch: pytest.MonkeyPatch) -> Office:
+    for name, value in (("HOME", here.home), ("PROFILES", here.home / "profiles"), ("KEY", "11" * 32)):
+        monkeypatch.setenv(f"ROLLCALL_{name}", str(value))
+    return Office(here, CliRunner())
+
+
+def test_an_export_is_written_in_the_encoding_and_without_the_enclosure_of_the_profile(office: Office) -> None:
+    profile = office.profile("bare", encoding="windows-1252", enclosure="none", delimiter=";")
+    office.world.imports('username;displayname\na;Jürgen "J" Å\n'.encode("cp1252"), profile)
+
+    written = office.export("--profile", "bare")
+
+    assert written.exit_code == 0 and 'Jürgen "J" Å'.encode("cp1252") in written.stdout_bytes
+    assert counts(office.world.imports(written.stdout_bytes, profile)) == {"unchanged": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "says"),
+    [
+        ({"encoding": "windows-1252"}, "Ж", "U+0416 stands in a value and not in windows-1252"),
+        ({"enclosure": "none"}, "A, B", "the profile has no enclosure"),
+    ],
+)
+def test_an_export_that_the_profile_cannot_hold_is_refused_with_the_reason(
+    office: Office, settings: dict[str, str], name: str, says: str
+) -> None:
+    office.world.imports(people(f'a,"{name}"'), office.world.profile("bare"))
+    office.profile("bare", **settings)
+
+    refused = office.export("--profile", "bare")
+
+    assert (refused.exit_code, refused.stdout) == (2, "") and says in " ".join(refused.stderr.split())
+
+
+def test_an_export_that_would_change_something_is_refused_and_says_what(office: Office) -> None:
+    profile = office.profile("staff", prefilter="return $row['status'] === 'active';\n")
+    office.world.imports(people("a,A,active", header="username,displayname,status"), profile)
+
+    refused = office.export("--profile", "staff")
+
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "it would be 0 create, 0 update, 1 remove" in " ".join(refused.stderr.split())
+
+
+def test_who_was_disabled_as_missing_is_left_out_and_stays_so(office: Office) -> None:
+    profile = office.profile("staff", on_missing="disable")
+    office.world.imports(people("a,A", "b,B"), profile)
+    office.world.imports(people("b,B"), profile)
+
+    written = office.export("--profile", "staff")
+
+    assert "1 users are left out, whom an import disabled" in " ".join(written.stderr.split())
+    assert counts(office.world.imports(written.stdout_bytes, profile)) == {"unchanged": 1}
+    assert not office.world.users()["a"]["enabled"]
+
+
+def test_without_a_profile_everybody_is_exported_in_the_templates_columns(office: Office) -> None:
+    office.world.imports(people("a,A"), office.world.profile("one"))
+    office.world.imports(people("b,B"), office.world.profile("two"))
+    office.world.by_hand(sa.insert(phonebook).values(display_name="Bank", phone="11"))
+
+    written = office.export()
+
+    assert written.exit_code == 0 and written.stdout.startswith("displayname,")
+    assert len(written.stdout.splitlines()) == 3
+    assert "1 contacts are left out" in written.stderr
 
 
 def test_reveal_is_for_terminals_only(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
