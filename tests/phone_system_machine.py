@@ -171,6 +171,8 @@ class PhoneSystemMachine(RuleBasedStateMachine):
         self._check_counts(plan, records)
         now = state_of(self.world.store)
         self._check_others(plan, profile, now)
+        self._check_protected(plan, records, now)
+        self._check_absent_columns(drawn, plan, now)
         again = make_plan(records, replace(job, approve=None), as_function)
         assert not again.writes, changes_of(again)
         self._remember(job.run.id if plan.writes else None, now)
@@ -235,11 +237,37 @@ class PhoneSystemMachine(RuleBasedStateMachine):
                 assert login in now or not person["adopted"], f"{login} was adopted and is gone"
             elif person["profile"] is not None:
                 assert now.get(login) == person, f"{login} belongs to {person['profile']}"
-            elif login not in named:
+            elif login not in named or profile.on_existing != "adopt":
                 movable = ("extension", "automatic", "devices")
                 assert {k: v for k, v in now[login].items() if k not in movable} == {
                     k: v for k, v in person.items() if k not in movable
                 }
+                # A claim may take the number or a phone; nothing else is taken, nothing is given.
+                assert devices_of(now[login], "softphone", "mobile") == devices_of(person, "softphone", "mobile")
+                assert {device["mac"] for device in now[login]["devices"]} <= {d["mac"] for d in person["devices"]}
+
+    def _check_protected(self, plan: Plan, records: Records, now: State) -> None:
+        """Whose row is rejected, and whom an unknown login spares, stays as he is against every claim (decision 12)."""
+        kept = set(plan.rejected_logins["login"])
+        if records.unknown_logins and plan.mode == "sync":
+            own = {login for login, person in self.state.items() if person["profile"] == plan.profile}
+            kept |= own - set(records.users["login"])
+        for login in kept & self.state.keys():
+            assert now.get(login) == self.state[login], f"{login} is protected"
+
+    def _check_absent_columns(self, drawn: Import, plan: Plan, now: State) -> None:
+        """A softphone or mobile device whose column is not in the file stays with its user, as it is (decision 14)."""
+        new = set(plan.changes.filter(pl.col("action") == "create")["login"])
+        freed = set(plan.changes.filter(pl.col("action").is_in(["remove", "disable"]))["login"])
+        for kind in {"softphone", "mobile"} - set(drawn.header):
+            for login in (self.state.keys() & now.keys()) - new - freed:
+                if "devices" in now[login]:
+                    assert devices_of(now[login], kind) == devices_of(self.state[login], kind), f"{login}: {kind}"
+
+
+def devices_of(person: dict[str, Any], *kinds: str) -> list[dict[str, Any]]:
+    """The devices of these kinds that somebody has."""
+    return [device for device in person["devices"] if device["kind"] in kinds]
 
 
 def differences(now: State, wanted: State) -> dict[str, Any]:
