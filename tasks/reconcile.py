@@ -209,6 +209,6 @@ def _gone_columns(records: Records, snapshot: Snapshot, profile: Profile) -> Ite
 
 reconcile = step(
     "reconcile",
-    version=3,
+    version=4,
     reads=("name", "mode", "pool_start", "on_existing", "on_missing", "remove_after_days", "variables", "structure"),
 )(reconcile_records)
