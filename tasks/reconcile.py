@@ -35,6 +35,7 @@ from tasks.step import step
 _EXTENSION_KEY: Final = "identity.009ext_extension"
 _LOGIN_KEY: Final = "identity.003use_name"
 _NAME_KEY: Final = "identity.003use_bez"
+_ROLES_KEY: Final = "identity.user_roles"
 
 
 def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, circumstances: Circumstances) -> Plan:
@@ -72,6 +73,7 @@ def reconcile_records(records: Records, snapshot: Snapshot, profile: Profile, ci
     issues = [
         *_issues_of_apart(records, apart),
         *_issues_of_names(records, nameless),
+        _issues_of_roles(records, changed, snapshot),
         *_issues_of_file(records, snapshot, profile, summary),
     ]
     final = _final(changes)
@@ -178,6 +180,20 @@ def _issues_of_names(records: Records, nameless: pl.DataFrame) -> list[pl.DataFr
     return [issues_of_rows(nameless, column, "display-name-invalid", f"{column}: a new user needs a display name")]
 
 
+def _issues_of_roles(records: Records, changed: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
+    """A warning for each role that is new, at the first row that names it (decision 19)."""
+    column = records.columns.get(_ROLES_KEY, "roles")
+    known = pl.Series("folded", snapshot.roles, dtype=pl.String).str.to_lowercase().to_frame()
+    # Few lists differ, however many people there are.
+    lists = changed.filter(pl.col("roles").fill_null("") != "").unique("roles", keep="first", maintain_order=True)
+    named = lists.select(ROW, LINE, role=pl.col("roles").str.split(";")).explode("role", empty_as_null=True)
+    new = named.with_columns(folded=pl.col("role").str.to_lowercase()).join(known, on="folded", how="anti")
+    message = pl.format("{}: there is no role “{}” yet; it is created", pl.lit(column), "role")
+    return issues_of_rows(
+        new.sort(ROW).unique("folded", keep="first", maintain_order=True), column, "role-created", message
+    )
+
+
 def _issues_of_file(
     records: Records, snapshot: Snapshot, profile: Profile, summary: dict[str, int]
 ) -> list[pl.DataFrame]:
@@ -209,6 +225,6 @@ def _gone_columns(records: Records, snapshot: Snapshot, profile: Profile) -> Ite
 
 reconcile = step(
     "reconcile",
-    version=4,
+    version=5,
     reads=("name", "mode", "pool_start", "on_existing", "on_missing", "remove_after_days", "variables", "structure"),
 )(reconcile_records)

@@ -212,12 +212,23 @@ def test_roles_are_split_created_and_replaced_and_everyone_has_role_all(world: W
     assert world.users()["a"]["roles"] == ["All", "Boss"]
 
 
+def test_a_new_role_is_warned_of_once_at_the_first_row_that_names_it(world: World) -> None:
+    header = "username,displayname,roles"
+    file = people("a,A,Sales", "b,B,Boss;sales", "c,C,Boss|All", header=header)
+
+    first, second = world.imports(file), world.imports(file)
+
+    assert codes(first) == [(2, "roles", "role-created"), (3, "roles", "role-created")]
+    assert "“Boss”" in first.plan.issues["message"][1]
+    assert codes(second) == []
+
+
 def test_a_role_with_a_line_break_is_rejected_and_named(world: World) -> None:
     header = "username,displayname,roles"
 
     report = world.imports(people('a,A,"Sa\nles"', 'b,B,"""Sales"" \\ Süd"', header=header))
 
-    assert codes(report) == [(2, "roles", "role-invalid")]
+    assert codes(report) == [(2, "roles", "role-invalid"), (3, "roles", "role-created")]
     assert world.users()["b"]["roles"] == ["All", '"Sales" \\ Süd']
 
 
