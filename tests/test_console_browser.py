@@ -94,18 +94,18 @@ def test_the_seed_is_walked_from_beginning_to_end(page: Any, tmp_path: Path) -> 
 
 def test_an_edit_is_neither_lost_nor_sent_by_a_wrong_button(page: Any, place: Place) -> None:
     page.goto("/profiles/staff/variables")
-    page.fill("[name=variable] >> nth=0", "shownname")
+    page.fill(".variables [name=variable] >> nth=0", "shownname")
     with page.expect_event("dialog") as asked:
         page.evaluate("setTimeout(() => { location.href = '/people' })")
     asked.value.dismiss()
     assert asked.value.type == "beforeunload" and page.url.endswith("/variables")
 
-    page.fill("[name=variable] >> nth=0", "displayname")
-    page.press("[name=variable] >> nth=1", "Enter")
+    page.fill(".variables [name=variable] >> nth=0", "displayname")
+    page.press(".variables [name=variable] >> nth=1", "Enter")
     page.wait_for_selector("text=Saved.")
-    assert page.input_value("[name=variable] >> nth=0") == "displayname"
+    assert page.input_value(".variables [name=variable] >> nth=0") == "displayname"
 
-    page.fill("[name=source] >> nth=0", 'return trim($row["displayname"]);')
+    page.fill(".variables [name=source] >> nth=0", 'return trim($row["displayname"]);')
     page.get_by_role("button", name="Save and simulate").click()
     page.wait_for_selector(".figures")
     assert "trim(" in (place.settings.profiles / "staff.yaml").read_text("utf-8")
