@@ -14,6 +14,7 @@ from deployments.doctor import check_history
 from flows.order import as_function, run_import
 from tasks.run import timestamp
 from tasks.store.prune import prunable, prune
+from tasks.store.read import last_applied_facts
 from tasks.store.tables import resting_extensions, run_changes, run_files, runs
 from tests.world import World, counts, people
 
@@ -43,6 +44,17 @@ def test_a_run_past_its_time_goes_whole_and_the_newest_import_stays(world: World
         assert connection.read(sa.select(resting_extensions)).is_empty()
         assert not prunable(connection, LATER, 365)
     assert counts(world.undo(left["id"][0]))["remove"] == 1
+
+
+def test_the_file_that_the_next_one_is_compared_with_is_kept_behind_a_mended_one(world: World) -> None:
+    first = world.imports(BAD)
+    world.imports(people("b,B,,1234,3,pin-invalid,No", header="username,displayname,phone,pin,row,code,message"))
+    with world.connection() as connection:
+        prune(connection, LATER, 365)
+        connection.commit()
+        facts = last_applied_facts(connection, "users")
+
+    assert facts is not None and facts.digest == first.plan.facts.digest
 
 
 def test_a_held_import_that_can_still_be_approved_is_kept(world: World) -> None:

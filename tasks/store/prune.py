@@ -1,15 +1,15 @@
 """What the history no longer keeps: counted first, removed only by a command that says so.
 
-A run goes whole, with its changes and sealed values, when it is older than the installation's retention. The newest
-import of each profile stays whatever its age: the brakes compare the next file with it. So does a held one that can
-still be approved. A number that was freed longer
-ago than a run can be undone may be given out again.
+A run goes whole, with its changes and sealed values, when it is older than the installation's retention. Whatever their
+age, the newest import of each profile stays, and those with whose file the brakes compare the next one; so does a held
+one that can still be approved. A number that was freed longer ago than a run can be undone may be given out again.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
+import polars as pl
 import sqlalchemy as sa
 
 from tasks.run import timestamp
@@ -26,7 +26,8 @@ from tasks.store.tables import (
 )
 
 _DETAILS: Final = (run_changes, run_secrets, run_phones, run_contacts, run_issues, run_files)
-_IMPORTED: Final = ("applied", "nothing", "undone")
+_LET_IN: Final = ("applied", "nothing")
+_IMPORTED: Final = (*_LET_IN, "undone")
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,8 @@ class Prunable:
 
 def prunable(connection: Connection, now: datetime, history_days: int) -> Prunable:
     """What a pruning would remove now; `history_days` 0 keeps every run for good."""
-    past = _past(now, history_days)
     return Prunable(
-        runs=connection.read(past).height,
+        runs=_past(connection, now, history_days).height,
         files=connection.read(sa.select(run_files.c.run_id).where(run_files.c.expires < timestamp(now))).height,
         numbers=connection.read(sa.select(resting_extensions.c.number).where(_rested(now, history_days))).height,
     )
@@ -64,7 +64,7 @@ def prune(connection: Connection, now: datetime, history_days: int) -> Prunable:
     going = prunable(connection, now, history_days)
     connection.execute(sa.delete(run_files).where(run_files.c.expires < timestamp(now)))
     connection.execute(sa.delete(resting_extensions).where(_rested(now, history_days)))
-    past = connection.read(_past(now, history_days))
+    past = _past(connection, now, history_days)
     if past.height:
         ids = sa.select(connection.stage("stage_past_runs", past).c.id)
         for table in _DETAILS:
@@ -73,16 +73,33 @@ def prune(connection: Connection, now: datetime, history_days: int) -> Prunable:
     return going
 
 
-def _past(now: datetime, history_days: int) -> sa.Select[tuple[Any]]:
+def _past(connection: Connection, now: datetime, history_days: int) -> pl.DataFrame:
+    """The ids of the runs that go."""
     newest = (
         sa.select(sa.func.max(runs.c.started))
         .where(runs.c.kind == "import", runs.c.status.in_(_IMPORTED))
         .group_by(runs.c.profile)
     )
     waiting = sa.select(run_files.c.run_id).where(run_files.c.kind == "source", run_files.c.expires >= timestamp(now))
-    return sa.select(runs.c.id).where(
+    old = sa.select(runs.c.id).where(
         runs.c.started < _limit(now, history_days), runs.c.started.not_in(newest), runs.c.id.not_in(waiting)
     )
+    return connection.read(old).join(_compared_with(connection), on="id", how="anti")
+
+
+def _compared_with(connection: Connection) -> pl.DataFrame:
+    """The ids of the runs whose facts `last_applied_facts` gives, of every profile."""
+    imports = connection.read(
+        sa.select(runs.c.id, runs.c.profile, runs.c.source)
+        .where(runs.c.kind == "import", runs.c.status.in_(_LET_IN))
+        .order_by(runs.c.started.desc(), runs.c.id.desc())
+    )
+    mended, ascii_only = (
+        pl.col("source").str.json_path_match(f"$.{fact}") == "true" for fact in ("mended", "ascii_only")
+    )
+    whole = imports.filter(~mended.fill_null(False))
+    of_encoding = whole.filter(~ascii_only.fill_null(False))
+    return pl.concat(frame.unique("profile", keep="first", maintain_order=True) for frame in (whole, of_encoding))
 
 
 def _rested(now: datetime, history_days: int) -> sa.ColumnElement[bool]:
