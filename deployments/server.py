@@ -109,6 +109,7 @@ def connect(settings: Settings) -> str:
 
     Raises: WrongUseError when no server answers, or it does not let this process in.
     """
+    spare_loopback_the_proxy()
     if not os.environ.get("PREFECT_API_URL"):
         server = known_server(settings)
         if server is None or not answers(server.api_url):
@@ -118,7 +119,6 @@ def connect(settings: Settings) -> str:
                 "PREFECT_API_AUTH_STRING) to the one that this installation uses.",
             )
         os.environ |= server.client_environment()
-    spare_loopback_the_proxy()
     url = os.environ["PREFECT_API_URL"]
     if not answers(url):
         raise WrongUseError(
