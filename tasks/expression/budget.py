@@ -33,7 +33,7 @@ STEPS_BETWEEN_CLOCKS: Final = 64
 """Loops pay this many passes at once; smaller sums do not look at the clock."""
 LONG_TEXT: Final = 4096
 """Strings up to this length are not counted one by one: the array and step budgets bound them."""
-FULL_ROWS: Final = {False: 10, True: 2}
+FULL_ROWS: Final = {False: 6, True: 2}
 """How many rows may spend a full allowance, by whether what they spent is costly."""
 LEAN_ROWS: Final = {False: 250, True: 10}
 """How many rows, one after the other, may spend a lean one before the remaining rows are not tried."""

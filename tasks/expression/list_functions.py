@@ -349,13 +349,13 @@ def krsort(budget: Budget, array: PhpArray, flags: int = SORT_REGULAR) -> bool:
 
 
 def _sorted_values(budget: Budget, array: PhpArray, flags: int, *, reverse: bool) -> bool:
-    budget.spend(1 + len(array) // 2)
+    budget.spend(1 + 2 * len(array))
     _refill(array, array_of(sorted(array.values(), key=_order_by(flags), reverse=reverse)))
     return True
 
 
 def _sorted_items(budget: Budget, array: PhpArray, by: tuple[int, int], *, reverse: bool) -> bool:
-    budget.spend(1 + len(array) // 2)
+    budget.spend(1 + 2 * len(array))
     order = _order_by(by[1])
     items = sorted(array.items(), key=lambda item: order(item[by[0]]), reverse=reverse)
     _refill(array, PhpArray(items))
