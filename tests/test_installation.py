@@ -194,6 +194,7 @@ def test_people_are_told_of_a_run_whose_process_is_killed_and_can_retry_it(stack
     install(stack, ROLLCALL_NOTIFY="")
     stack.api("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}})
     until(lambda: stack.state(run)["name"] == "Applied", "the end of the run that was tried again")
+    (stack.folder / "profiles" / "slow.yaml").unlink()
 
 
 def test_a_run_that_has_ended_is_not_taken_up_again_for_want_of_a_heartbeat(stack: Stack) -> None:
