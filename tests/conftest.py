@@ -45,6 +45,12 @@ def pytest_configure(config: pytest.Config) -> None:
     prepare_prefect()
     # Prefect leaves connections of its client to the garbage collector, which may come in any later test.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
+    # The pings of Prefect's websockets draw from `random`; when one falls between two of Hypothesis' own draws it takes
+    # the ping's draw for one of ours. No strategy of ours draws from `random`.
+    config.addinivalue_line(
+        "filterwarnings",
+        "ignore:Do not use the `random` module inside strategies:hypothesis.errors.HypothesisDeprecationWarning",
+    )
 
 
 def pytest_unconfigure() -> None:
