@@ -69,11 +69,24 @@ def _code(failed: RowFailed) -> str:
 def evaluated(values: list[Any], errors: list[RowError]) -> Evaluated:
     """Python values as PHP prints them."""
     texts = [v if v is None or v.__class__ is str else to_text(v) for v in values]
-    lists = None
-    if any(isinstance(value, PhpArray) for value in values):
-        items = [[to_text(v) for v in value.values()] if isinstance(value, PhpArray) else None for value in values]
-        lists = pl.Series("lists", items, dtype=pl.List(pl.String))
+    lists = _lists(values) if any(isinstance(value, PhpArray) for value in values) else None
     return Evaluated(pl.Series("values", texts, dtype=pl.String), lists, errors)
+
+
+def _lists(values: list[Any]) -> pl.Series:
+    """The items of the arrays among the values, null for all others.
+
+    All items go into one series and are cut by row there: a series for each array would cost more than the snippet.
+    """
+    arrays = {row: value for row, value in enumerate(values) if isinstance(value, PhpArray)}
+    items = [to_text(item) for array in arrays.values() for item in array.values()]
+    owners = [row for row, array in arrays.items() for _ in range(len(array))]
+    filled = pl.DataFrame({"row": owners, "lists": items}, schema={"row": pl.UInt32, "lists": pl.String})
+    gathered = filled.group_by("row", maintain_order=True).agg("lists")
+    empty = pl.Series("row", [row for row, array in arrays.items() if not array], dtype=pl.UInt32).to_frame()
+    lists = pl.concat([gathered, empty.with_columns(lists=pl.lit([], dtype=pl.List(pl.String)))])
+    every = pl.int_range(len(values), dtype=pl.UInt32, eager=True).alias("row").to_frame()
+    return every.join(lists, on="row", how="left", maintain_order="left")["lists"]
 
 
 def kept(values: list[Any], errors: list[RowError]) -> Kept:

@@ -7,6 +7,7 @@ are numbered, and the names that it can reach are the few of `runtime.py` and th
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -35,12 +36,8 @@ class Program:
         namespace = {**runtime(budget), **self.constants}
         for name in self.calls:
             implementation = known[name].implementation
-            namespace[f"f_{name}"] = _paid(implementation, budget) if known[name].costly else implementation
+            namespace[f"f_{name}"] = partial(implementation, budget) if known[name].costly else implementation
         return FunctionType(self.code, {"__builtins__": {}, **namespace})
-
-
-def _paid(implementation: Callable[..., Any], budget: Budget) -> Callable[..., Any]:
-    return lambda *arguments: implementation(budget, *arguments)
 
 
 def compile_rows(body: tree.Block, facts: Facts) -> Program:

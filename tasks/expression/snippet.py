@@ -62,9 +62,18 @@ def _rows(frame: pl.DataFrame, header: list[str], names: Names) -> Iterator[Row]
     """`$row` of each row: a key only for cells that are not empty (phone-system.md 6.2)."""
     keys = [array_key(name) for name in header]
     numbered = any(isinstance(key, int) for key in keys)
+    gaps = (
+        frame.select((pl.col(name).is_null() | (pl.col(name) == "")).any() for name in header).row(0) if header else ()
+    )
+    sparse = [key for key, has_gaps in zip(keys, gaps, strict=True) if has_gaps]
     for cells in _cells(frame, header):
-        filled = [pair for pair in zip(keys, cells, strict=True) if pair[1] is not None]
-        yield Row(filled, names, numbered=numbered)
+        row = Row(zip(keys, cells, strict=True), names)
+        for key in sparse:
+            if row[key] is None:
+                del row[key]
+        if numbered:
+            row.number()
+        yield row
 
 
 def _cells(frame: pl.DataFrame, names: Sequence[str | None]) -> Iterator[tuple[Any, ...]]:

@@ -268,7 +268,7 @@ def implode(budget: Budget, separator: Value, array: Value = None) -> str:
     if not isinstance(array, PhpArray):
         raise RowFailed("implode() needs an array")
     glue = to_text(separator)
-    parts = [to_text(part) for part in array.values()]
+    parts = [part if part.__class__ is str else to_text(part) for part in array.values()]
     budget.spend(len(parts) // 8)
     budget.take_text(sum(map(len, parts)) + len(glue) * len(parts))
     return glue.join(parts)

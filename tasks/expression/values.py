@@ -49,14 +49,20 @@ class Row(PhpArray):
 
     __slots__ = ("names",)
 
-    def __init__(self, items: Iterable[tuple[Key, Any]], names: Names, *, numbered: bool = True) -> None:
-        """`numbered` says whether a column's name may be a whole number."""
+    def __init__(self, items: Iterable[tuple[Key, Any]], names: Names) -> None:
+        """`number` follows where a column's name may be a whole number."""
         super(PhpArray, self).__init__(items)
-        self.next_index = _free_index(self) if numbered else 0
+        self.next_index = 0
         self.names = names
 
+    def number(self) -> None:
+        """Find the next free index anew."""
+        self.next_index = _free_index(self)
+
     def clone(self) -> "Row":
-        return Row(self.items(), self.names)
+        copy = Row(self.items(), self.names)
+        copy.next_index = self.next_index
+        return copy
 
     def spelled(self, key: Key) -> Key:
         """The header's spelling of a key, or the key itself."""
