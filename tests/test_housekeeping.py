@@ -57,6 +57,21 @@ def test_the_file_that_the_next_one_is_compared_with_is_kept_behind_a_mended_one
     assert facts is not None and facts.digest == first.plan.facts.digest
 
 
+def test_an_undo_can_be_undone_whose_import_the_history_has_forgotten(world: World) -> None:
+    world.imports(people("a,A", "b,B"))
+    world.undo("run-001")
+    world.imports(people("c,C"))
+    world.by_hand(sa.update(runs).values(started="2001-01-01T00:00:00.000Z").where(runs.c.id == "run-001"))
+    with world.connection() as connection:
+        prune(connection, datetime.now(UTC), 365)
+        connection.commit()
+
+    world.undo("run-002")
+
+    assert [run["status"] for run in world.runs()] == ["applied", "applied", "undone"]
+    assert set(world.users()) == {"a", "b", "c"}
+
+
 def test_a_held_import_that_can_still_be_approved_is_kept(world: World) -> None:
     aged(world)
     with world.connection() as connection:

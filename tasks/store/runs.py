@@ -117,10 +117,10 @@ def facts_json(facts: SourceFacts) -> str:
 def mark_undone(connection: Connection, run: Run) -> None:
     """Marks the run that this one takes back; where that is an undo itself, what it took back stands again."""
     target, status = run.undoes, "undone"
-    while target is not None:
+    # The history may have forgotten what was taken back first.
+    while target is not None and (taken := find_run(connection, target)) is not None:
         connection.execute(sa.update(runs).where(runs.c.id == target).values(status=status))
-        target = connection.read(sa.select(runs.c.undoes).where(runs.c.id == target))["undoes"][0]
-        status = "applied" if status == "undone" else "undone"
+        target, status = taken["undoes"], "applied" if status == "undone" else "undone"
 
 
 def tell_approved(connection: Connection, run: Run, checksum: str) -> None:
