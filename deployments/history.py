@@ -19,8 +19,7 @@ from tasks.plan import summary_line
 from tasks.profile_file import find_profile, load_profile
 from tasks.settings import Settings
 from tasks.store.files import read_file
-from tasks.store.read import facts_of_run
-from tasks.store.runs import find_run
+from tasks.store.runs import facts_of_run, find_run
 from tasks.store.store import open_store
 from tasks.store.views import show_login, show_run
 

@@ -30,8 +30,7 @@ from tasks.settings import Settings
 from tasks.snapshot import Circumstances
 from tasks.source_file import SourceFile
 from tasks.store.files import held_run_of, read_file
-from tasks.store.read import facts_of_run
-from tasks.store.runs import find_run
+from tasks.store.runs import facts_of_run, find_run
 from tasks.store.store import Store, open_store
 from tasks.uploads import find_upload
 

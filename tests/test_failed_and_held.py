@@ -3,11 +3,16 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 
 from deployments import cli
+from tasks.output import SourceFacts
+from tasks.store.runs import facts_json
+from tasks.store.tables import runs
 from tests.conftest import PrefectServer
 from tests.test_cli import place as place  # the fixture
 from tests.world import World, counts, people
@@ -69,6 +74,24 @@ def test_a_file_of_ascii_has_every_encoding(here: World) -> None:
     assert here.imports(people("jm,Jürgen Müßig", "x,Größe").encode("cp1252"), profile).plan.held is None
     held = here.imports(people("jm,Jürgen Müßig", "x,Größe"), profile).plan.held
     assert held is not None and "at the last applied import it was windows-1252" in held
+
+
+def test_a_file_is_compared_with_the_last_whole_one_however_many_came_since(here: World) -> None:
+    profile = here.profile(encoding="auto")
+    here.imports(people(*(f"u{n},Größe" for n in range(9))).encode("cp1252"), profile)
+    here.by_hand(*(earlier(f"mended-{n}", mended=True) for n in range(30)))
+
+    assert "The file has 3 rows" in str(here.simulate(people(*(f"u{n},Große" for n in range(3)))).plan.held)
+
+    here.by_hand(*(earlier(f"ascii-{n}", rows=9, ascii_only=True) for n in range(30)))
+    assert "it was windows-1252" in str(here.simulate(people(*(f"u{n},Größe" for n in range(9))), profile).plan.held)
+
+
+def earlier(run: str, **facts: Any) -> sa.Insert:
+    """An import later than every other one, of a file with these facts."""
+    source = facts_json(SourceFacts(encoding="utf-8", header=("username", "displayname"), **facts))
+    values = {"id": run, "kind": "import", "profile": "users", "mode": "sync", "started": f"9999-{run}"}
+    return sa.insert(runs).values(**values, status="applied", summary="{}", source=source, actor="", version="")
 
 
 @pytest.mark.parametrize(

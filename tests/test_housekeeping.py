@@ -13,8 +13,8 @@ from deployments import cli
 from deployments.doctor import check_history
 from flows.order import as_function, run_import
 from tasks.run import timestamp
+from tasks.store.earlier_files import last_applied_facts
 from tasks.store.prune import prunable, prune
-from tasks.store.read import last_applied_facts
 from tasks.store.tables import resting_extensions, run_changes, run_files, runs
 from tests.world import World, counts, people
 

@@ -16,7 +16,7 @@ from tasks.keyring import Keyring
 from tasks.output import SourceFacts
 from tasks.run import Run, timestamp
 from tasks.store.connection import Connection
-from tasks.store.read import facts_from_json
+from tasks.store.runs import facts_from_json
 from tasks.store.tables import run_files, runs
 
 BODY_DAYS: Final = 90

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from tasks.run import timestamp
 from tasks.store.connection import Connection
+from tasks.store.earlier_files import compared_runs
 from tasks.store.tables import (
     resting_extensions,
     run_changes,
@@ -26,8 +27,7 @@ from tasks.store.tables import (
 )
 
 _DETAILS: Final = (run_changes, run_secrets, run_phones, run_contacts, run_issues, run_files)
-_LET_IN: Final = ("applied", "nothing")
-_IMPORTED: Final = (*_LET_IN, "undone")
+_IMPORTED: Final = ("applied", "nothing", "undone")
 
 
 @dataclass(frozen=True)
@@ -84,22 +84,7 @@ def _past(connection: Connection, now: datetime, history_days: int) -> pl.DataFr
     old = sa.select(runs.c.id).where(
         runs.c.started < _limit(now, history_days), runs.c.started.not_in(newest), runs.c.id.not_in(waiting)
     )
-    return connection.read(old).join(_compared_with(connection), on="id", how="anti")
-
-
-def _compared_with(connection: Connection) -> pl.DataFrame:
-    """The ids of the runs whose facts `last_applied_facts` gives, of every profile."""
-    imports = connection.read(
-        sa.select(runs.c.id, runs.c.profile, runs.c.source)
-        .where(runs.c.kind == "import", runs.c.status.in_(_LET_IN))
-        .order_by(runs.c.started.desc(), runs.c.id.desc())
-    )
-    mended, ascii_only = (
-        pl.col("source").str.json_path_match(f"$.{fact}") == "true" for fact in ("mended", "ascii_only")
-    )
-    whole = imports.filter(~mended.fill_null(False))
-    of_encoding = whole.filter(~ascii_only.fill_null(False))
-    return pl.concat(frame.unique("profile", keep="first", maintain_order=True) for frame in (whole, of_encoding))
+    return connection.read(old).join(compared_runs(connection), on="id", how="anti")
 
 
 def _rested(now: datetime, history_days: int) -> sa.ColumnElement[bool]:

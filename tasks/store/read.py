@@ -1,15 +1,13 @@
 """Reads the phone system: the snapshot that reconcile compares with, in a handful of set-based selects."""
 
-import json
-from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
-from tasks.output import SourceFacts
 from tasks.snapshot import CONTACTS_SCHEMA, DEVICE_SCHEMA, USER_SCHEMA, Snapshot, digest_of_frames
 from tasks.store.connection import Connection, Query
+from tasks.store.earlier_files import last_applied_facts, undone_digests
 from tasks.store.tables import (
     contact_records,
     devices,
@@ -18,7 +16,6 @@ from tasks.store.tables import (
     phonebook,
     resting_extensions,
     roles,
-    runs,
     user_roles,
     users,
     voicemail_boxes,
@@ -52,74 +49,6 @@ def read_snapshot(connection: Connection, profile: str) -> Snapshot:
         mark=mark,
         lineage=digest_of_frames((), contents, last, undone),
     )
-
-
-def last_applied_facts(connection: Connection, profile: str) -> SourceFacts | None:
-    """The facts of the file that this profile applied last; a mended file of failed rows does not count.
-
-    Where that one was ASCII only, the encoding is that of the last one that was not, if there was one.
-    """
-    found = _import_runs(connection, profile, ("applied", "nothing"))
-    earlier = (facts for facts in map(facts_from_json, found["source"]) if not facts.mended)
-    last = next(earlier, None)
-    if last is None or not last.ascii_only:
-        return last
-    return replace(last, encoding=next((facts.encoding for facts in earlier if not facts.ascii_only), last.encoding))
-
-
-def undone_digests(connection: Connection, profile: str) -> tuple[str, ...]:
-    """The files whose latest import that wrote was undone, unless one was let in since: each is held until approved."""
-    undone = sa.select(sa.func.min(runs.c.started).label("since")).where(*_imports(profile, ("undone",)))
-    since = connection.read(undone)["since"][0]
-    if since is None:
-        return ()
-    imports = connection.read(
-        sa.select(runs.c.id, runs.c.source, runs.c.status, runs.c.started)
-        .where(*_imports(profile, ("applied", "nothing", "undone")), runs.c.started >= since)
-        .order_by(runs.c.started, runs.c.id)
-    ).with_columns(digest=pl.col("source").str.json_path_match("$.digest"))
-    wrote_nothing = imports.filter(pl.col("status") == "nothing").group_by("digest").agg(again=pl.max("started"))
-    latest = imports.filter(pl.col("status") != "nothing").unique("digest", keep="last")
-    held = latest.filter(pl.col("status") == "undone").join(wrote_nothing, on="digest", how="left")
-    taken_back = held["id"].replace_strict(_last_undos(connection, profile), default="", return_dtype=pl.String)
-    return tuple(sorted(held.filter(pl.col("again").is_null() | (pl.col("again") < taken_back))["digest"]))
-
-
-def _last_undos(connection: Connection, profile: str) -> dict[str, str]:
-    """By run: when it was taken back last, or an undo of it was."""
-    undos = sa.select(runs.c.id, runs.c.undoes, runs.c.started).where(
-        runs.c.profile == profile, runs.c.kind == "undo", runs.c.status.in_(("applied", "undone"))
-    )
-    last: dict[str, str] = {}
-    for run, undone, started in connection.read(undos.order_by(runs.c.started.desc(), runs.c.id.desc())).iter_rows():
-        last[undone] = max(last.get(undone, ""), last.get(run, ""), started)
-    return last
-
-
-def facts_of_run(connection: Connection, run_id: str) -> SourceFacts:
-    """The facts of the source of a recorded run."""
-    found = connection.read(sa.select(runs.c.source).where(runs.c.id == run_id))
-    return facts_from_json(str(found["source"][0]))
-
-
-def facts_from_json(text: str) -> SourceFacts:
-    """The facts of a source as they stand in the runs table."""
-    raw: dict[str, Any] = json.loads(text)
-    raw["header"] = tuple(raw.get("header", ()))
-    return SourceFacts(**raw)
-
-
-def _import_runs(connection: Connection, profile: str, statuses: tuple[str, ...]) -> pl.DataFrame:
-    return connection.read(
-        sa.select(runs.c.source, runs.c.status)
-        .where(*_imports(profile, statuses))
-        .order_by(runs.c.started.desc(), runs.c.id.desc())
-        .limit(20)
-    )
-
-
-def _imports(profile: str, statuses: tuple[str, ...]) -> tuple[sa.ColumnElement[bool], ...]:
-    return runs.c.profile == profile, runs.c.kind == "import", runs.c.status.in_(statuses)
 
 
 def _users(connection: Connection, numbers: pl.DataFrame) -> pl.DataFrame:

@@ -114,6 +114,19 @@ def facts_json(facts: SourceFacts) -> str:
     return json.dumps(asdict(facts), ensure_ascii=False)
 
 
+def facts_of_run(connection: Connection, run_id: str) -> SourceFacts:
+    """The facts of the source of a recorded run."""
+    found = connection.read(sa.select(runs.c.source).where(runs.c.id == run_id))
+    return facts_from_json(str(found["source"][0]))
+
+
+def facts_from_json(text: str) -> SourceFacts:
+    """The facts of a source as they stand in the runs table."""
+    raw: dict[str, Any] = json.loads(text)
+    raw["header"] = tuple(raw.get("header", ()))
+    return SourceFacts(**raw)
+
+
 def mark_undone(connection: Connection, run: Run) -> None:
     """Marks the run that this one takes back; where that is an undo itself, what it took back stands again."""
     target, status = run.undoes, "undone"
