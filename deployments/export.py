@@ -10,6 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from deployments.terminal import print_json, talk
+from deployments.visible import visible
 from flows.order import simulate_import
 from flows.request import ImportRequest, new_audited_run, now, open_job
 from tasks.errors import WrongUseError
@@ -55,23 +56,23 @@ def export_users(profile: str | None, form: str, settings: Settings, *, with_sec
         print_json(export_io_json(rows, phones, entries.to_dicts()))
         return
     loaded = load_profile(path) if path else load_template()
-    written = _csv_of(people, entries, phones, loaded, snapshot.last)
+    text = _csv_of(people, entries, phones, loaded)
+    written = _encoded(text, loaded, snapshot.last)
     if profile and (people.height or entries.height):
         _prove(written, profile, settings, is_mixed=bool(people.height and entries.height))
-    sys.stdout.buffer.write(written)
-    sys.stdout.buffer.flush()
+    if sys.stdout.isatty():
+        sys.stdout.write(visible(text.replace("\r\n", "\n")))
+    else:
+        sys.stdout.buffer.write(written)
+        sys.stdout.buffer.flush()
 
 
 def _csv_of(
-    people: pl.DataFrame,
-    entries: pl.DataFrame,
-    phones: dict[str, list[dict[str, Any]]],
-    profile: Profile,
-    last: SourceFacts | None,
-) -> bytes:
-    """The bytes of the CSV, in the encoding of the profile, or in that of its last file where the profile finds it out.
+    people: pl.DataFrame, entries: pl.DataFrame, phones: dict[str, list[dict[str, Any]]], profile: Profile
+) -> str:
+    """The text of the CSV.
 
-    Raises: WrongUseError for a value that the encoding or the dialect cannot hold.
+    Raises: WrongUseError for a value that the dialect cannot hold.
     """
     people, entries = (_without_disabled(frame, what) for frame, what in ((people, "users"), (entries, "contacts")))
     fields = [export_fields(row, _ip_phone(phones.get(row["login"], []))) for row in people.to_dicts()]
@@ -79,7 +80,14 @@ def _csv_of(
         fields += [contact_fields(contact) for contact in entries.to_dicts()]
     elif entries.height:
         talk().print(f"{entries.height} contacts are left out: these columns have no place for them. See io-json.")
-    text = export_csv(fields, profile)
+    return export_csv(fields, profile)
+
+
+def _encoded(text: str, profile: Profile, last: SourceFacts | None) -> bytes:
+    """The CSV in the encoding of the profile, or in that of its last file where the profile finds it out.
+
+    Raises: WrongUseError for a value that the encoding cannot hold.
+    """
     codec = profile.encoding if profile.encoding != "auto" else last.encoding if last and last.encoding else "utf-8"
     try:
         return text.encode(codec)

@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from deployments.visible import visible
+from deployments.visible import escaped, visible
 from tasks.plan import Plan, summary_line
 from tasks.report import Report
 
@@ -62,8 +62,8 @@ def talk() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """One JSON value on stdout; what a terminal would obey is escaped, which is the same value."""
+    sys.stdout.write(escaped(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
 
 
 def print_report(report: Report) -> None:

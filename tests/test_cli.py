@@ -17,6 +17,7 @@ from tests.conftest import PrefectServer
 from tests.world import SEED, TEMPLATE, World
 
 SCRIPT = "from deployments.cli import main; main()"
+OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
 
 
 @pytest.fixture
@@ -126,7 +127,31 @@ def test_no_cell_moves_the_cursor_of_a_terminal(place: Path, monkeypatch: pytest
 
     for said in (simulated, listed, shown):
         assert "Max␛[2K␛[1A�2K" in said.stdout
-        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", said.stdout + said.stderr)
+        assert not OBEYED.search(said.stdout + said.stderr)
+
+
+def test_no_cell_moves_the_cursor_from_json_or_an_export(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLCALL_KEY", "11" * 32)
+    name = "Max\x1b[2K\u009b2K\x7f\u202e Muster"
+    World(place / "home").imports(f"username,displayname\na,{name}\n")
+
+    listed, exported = rollcall("users", "--json"), rollcall("export", "--format", "io-json")
+
+    assert json.loads(listed.stdout)[0]["display_name"] == name
+    assert json.loads(exported.stdout)["identity"][0]["003use_bez"] == name
+    assert not OBEYED.search(listed.stdout + exported.stdout)
+    assert "Max␛[2K�2K␡� Muster" in at_terminal("export")
+    assert name in rollcall("export").stdout
+
+
+def at_terminal(*words: str) -> str:
+    """What the command prints where its results go to a terminal."""
+    here, terminal = pty.openpty()
+    subprocess.run([sys.executable, "-c", SCRIPT, *words], stdout=terminal, check=True)
+    os.close(terminal)
+    said = os.read(here, 10_000).decode()
+    os.close(here)
+    return said
 
 
 @pytest.mark.parametrize(
