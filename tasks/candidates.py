@@ -15,6 +15,7 @@ from tasks.user import (
     IDENTITY_FIELDS,
     NAMES_OF_THE_ROLE_OF_EVERYONE,
     PHONEBOOK_FIELDS,
+    ROLE_SEPARATOR,
     Field,
 )
 
@@ -134,15 +135,17 @@ def cell(field: Field, name: str, untouched: tuple[str, ...]) -> pl.Expr:
 
 
 def _roles() -> pl.Expr:
-    """Decision 19: each item is split at `;`, `,` and `|`; the role of everyone is left out; sorted, joined by `;`."""
+    """Decision 19: each item is split at `;`, `,` and `|`; the role of everyone is left out; sorted and joined."""
     everyone = sorted(NAMES_OF_THE_ROLE_OF_EVERYONE)
     items = (
         pl.col("user_roles")
         .list.join(";", ignore_nulls=True)
         .str.replace_all(r"[,|]", ";")
+        # One of the file's own becomes another control character, so that it is refused like these.
+        .str.replace_all(ROLE_SEPARATOR, "\x1f", literal=True)
         .str.split(";")
         .list.eval(pl.element().str.strip_chars().filter(pl.element().str.strip_chars() != ""))
         .list.eval(pl.element().filter(~pl.element().str.to_lowercase().is_in(everyone)))
         .list.eval(pl.element().filter(pl.element().str.to_lowercase().is_first_distinct()))
     )
-    return items.list.eval(pl.element().sort_by(pl.element().str.to_lowercase())).list.join(";")
+    return items.list.eval(pl.element().sort_by(pl.element().str.to_lowercase())).list.join(ROLE_SEPARATOR)

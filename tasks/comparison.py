@@ -15,7 +15,7 @@ from tasks.plan import (
     WAS,
     fields_json,
     json_flag,
-    json_list,
+    json_roles,
     json_secret,
     json_text,
     phonebook_prefixes,
@@ -151,7 +151,7 @@ def _removed_entries(rows: pl.DataFrame) -> dict[str, pl.Expr]:
 
 
 def _as_json(rows: pl.DataFrame, field: str, column: str) -> pl.Expr:
-    return json_list(rows, column) if field == "roles" else json_text(rows, column)
+    return json_roles(rows, column) if field == "roles" else json_text(rows, column)
 
 
 def existing_fields_json(frame: pl.DataFrame) -> pl.Series:

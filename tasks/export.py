@@ -20,7 +20,7 @@ from tasks.mapping import Mapping, mapping_of
 from tasks.names import Names
 from tasks.output import LINE, ROW
 from tasks.profile import Profile
-from tasks.user import FOLLOW_ME, IDENTITY_FIELDS, PHONEBOOK_FIELDS, ROLE_OF_EVERYONE, SECRET_FIELDS
+from tasks.user import FOLLOW_ME, IDENTITY_FIELDS, PHONEBOOK_FIELDS, ROLE_OF_EVERYONE, ROLE_SEPARATOR, SECRET_FIELDS
 
 _ORDER: Final = {
     f"{field.module}.{field.key}": position for position, field in enumerate((*IDENTITY_FIELDS, *PHONEBOOK_FIELDS))
@@ -128,7 +128,8 @@ def _first(user: dict[str, Any], fields: tuple[str, ...]) -> str:
 
 def export_fields(user: dict[str, Any], phone: dict[str, Any] | None) -> dict[str, Any]:
     """A user of a snapshot by "module.key"; secrets and automatic extensions are empty."""
-    found: dict[str, Any] = {"identity.003use_name": user["login"], "identity.user_roles": user["roles"]}
+    roles = user["roles"].replace(ROLE_SEPARATOR, ";")
+    found: dict[str, Any] = {"identity.003use_name": user["login"], "identity.user_roles": roles}
     for field in IDENTITY_FIELDS:
         found[f"identity.{field.key}"] = "" if field.name in SECRET_FIELDS else user[field.name]
     if user["automatic"]:
@@ -171,7 +172,7 @@ def export_io_json(
 def _identity(user: dict[str, Any], phones: list[dict[str, Any]]) -> dict[str, Any]:
     identity: dict[str, Any] = {"003use_name": user["login"]}
     identity |= {field.key: user[field.name] for field in IDENTITY_FIELDS if user.get(field.name)}
-    identity["user_roles"] = [ROLE_OF_EVERYONE, *(user["roles"].split(";") if user["roles"] else [])]
+    identity["user_roles"] = [ROLE_OF_EVERYONE, *(user["roles"].split(ROLE_SEPARATOR) if user["roles"] else [])]
     post: dict[str, Any] = {}
     if user["phonebook"]:
         post["phonebook"] = [_entry(user)]

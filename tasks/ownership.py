@@ -5,8 +5,8 @@ adopted records are only ever released. A record whose profile is gone may be ta
 `on_existing: adopt` in so many words (decision 25).
 """
 
+import json
 from datetime import date, timedelta
-from typing import Final
 
 import polars as pl
 
@@ -86,19 +86,14 @@ def missing_records(
     if records.unknown_logins or mode_of(records, profile) != "sync":
         gone = gone.clear()
     gone = gone.with_columns(action=action_when_missing(profile, circumstances)).filter(pl.col("action").is_not_null())
-    removed, others = (gone.filter(condition) for condition in (_IS_REMOVED, ~_IS_REMOVED))
-    told = pl.when(pl.col("action") == "release").then(pl.lit(f'{{"profile":["{profile.name}",null]}}'))
+    is_removed, is_released = pl.col("action") == "remove", pl.col("action") == "release"
+    removed, others = gone.filter(is_removed), gone.filter(~is_removed)
+    released = pl.lit(json.dumps({"profile": [profile.name, None]}))
     disabled = pl.concat_str(pl.lit('{"enabled":['), json_flag(pl.col("enabled")), pl.lit(",false]}"))
-    return pl.concat(
-        [
-            removed.with_columns(fields=existing_fields_json(removed)).select(_MISSING),
-            others.with_columns(fields=told.otherwise(disabled), was_enabled="enabled").select(_MISSING),
-        ]
-    )
-
-
-_IS_REMOVED: Final = pl.col("action") == "remove"
-_MISSING: Final = ("login", "user_id", "action", "fields", "was_enabled")
+    told = others.with_columns(fields=pl.when(is_released).then(released).otherwise(disabled), was_enabled="enabled")
+    columns = ("login", "user_id", "action", "fields", "was_enabled")
+    taken_away = removed.with_columns(fields=existing_fields_json(removed))
+    return pl.concat([taken_away.select(columns), told.select(columns)])
 
 
 def absent_records(records: Records, snapshot: Snapshot, profile: Profile) -> pl.DataFrame:

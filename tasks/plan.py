@@ -11,7 +11,7 @@ import polars as pl
 
 from tasks.errors import StaleError
 from tasks.output import Output, SourceFacts
-from tasks.user import IDENTITY_FIELDS, MASK, PHONEBOOK_FIELDS, SECRET_FIELDS
+from tasks.user import IDENTITY_FIELDS, MASK, PHONEBOOK_FIELDS, ROLE_SEPARATOR, SECRET_FIELDS
 
 ACTIONS: Final = ("create", "update", "remove", "release", "disable", "enable", "conflict")
 OUTCOMES: Final = (
@@ -213,9 +213,9 @@ def json_text(frame: pl.DataFrame, name: str) -> pl.Expr:
     return pl.when(column.is_null()).then(pl.lit("null")).otherwise(quoted) if has_nulls else quoted
 
 
-def json_list(frame: pl.DataFrame, name: str) -> pl.Expr:
-    """A `;`-joined column as a JSON list of strings; null stays JSON's null."""
-    items = json_text(frame, name).str.replace_all(";", '","', literal=True)
+def json_roles(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """A column of roles, joined by ROLE_SEPARATOR, as a JSON list of strings; null stays JSON's null."""
+    items = json_text(frame, name).str.replace_all(ROLE_SEPARATOR, '","', literal=True)
     return (
         pl.when(pl.col(name).is_null())
         .then(pl.lit("null"))

@@ -31,6 +31,7 @@ from tasks.profile import Profile
 from tasks.records import Records
 from tasks.snapshot import Circumstances, Snapshot
 from tasks.step import step
+from tasks.user import ROLE_SEPARATOR
 
 _EXTENSION_KEY: Final = "identity.009ext_extension"
 _LOGIN_KEY: Final = "identity.003use_name"
@@ -186,7 +187,7 @@ def _issues_of_roles(records: Records, changed: pl.DataFrame, snapshot: Snapshot
     known = pl.Series("folded", snapshot.roles, dtype=pl.String).str.to_lowercase().to_frame()
     # Few lists differ, however many people there are.
     lists = changed.filter(pl.col("roles").fill_null("") != "").unique("roles", keep="first", maintain_order=True)
-    named = lists.select(ROW, LINE, role=pl.col("roles").str.split(";")).explode("role", empty_as_null=True)
+    named = lists.select(ROW, LINE, role=pl.col("roles").str.split(ROLE_SEPARATOR)).explode("role", empty_as_null=True)
     new = named.with_columns(folded=pl.col("role").str.to_lowercase()).join(known, on="folded", how="anti")
     message = pl.format("{}: there is no role “{}” yet; it is created", pl.lit(column), "role")
     return issues_of_rows(
@@ -225,6 +226,6 @@ def _gone_columns(records: Records, snapshot: Snapshot, profile: Profile) -> Ite
 
 reconcile = step(
     "reconcile",
-    version=5,
+    version=6,
     reads=("name", "mode", "pool_start", "on_existing", "on_missing", "remove_after_days", "variables", "structure"),
 )(reconcile_records)

@@ -14,7 +14,7 @@ from tasks.issue import ISSUE_SCHEMA, issues_of_rows
 from tasks.login import LOGIN_KEY, login_fault
 from tasks.output import ROW
 from tasks.profile import PasswordPolicy, Profile
-from tasks.user import EMERGENCY_NUMBERS, RESERVED_LOGINS, Field
+from tasks.user import EMERGENCY_NUMBERS, RESERVED_LOGINS, ROLE_SEPARATOR, Field
 
 _SHOWN_CHARACTERS: Final = 40
 _CLASSES: Final = (r"\p{Ll}", r"\p{Lu}", r"\p{Nd}", r"[^\p{L}\p{Nd}]")
@@ -53,7 +53,8 @@ def _password_issues(candidates: pl.DataFrame, policy: PasswordPolicy, columns: 
 def _role_issues(candidates: pl.DataFrame, columns: dict[str, str]) -> list[pl.DataFrame]:
     column = columns.get("identity.user_roles", "user_roles")
     message = f"{column}: expected names of roles without line breaks and other control characters"
-    return [issues_of_rows(candidates.filter(pl.col("roles").str.contains(r"\p{Cc}")), column, "role-invalid", message)]
+    bad = candidates.filter(pl.col("roles").str.contains(rf"[\p{{Cc}}--{ROLE_SEPARATOR}]"))
+    return [issues_of_rows(bad, column, "role-invalid", message)]
 
 
 def issues_of_field(

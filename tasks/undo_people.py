@@ -15,7 +15,7 @@ from tasks.issue import Issue
 from tasks.plan import phonebook_prefixes, text_fields
 from tasks.snapshot import Snapshot
 from tasks.undo_history import History, key_of_device, values_changed_since
-from tasks.user import SECRET_FIELDS
+from tasks.user import ROLE_SEPARATOR, SECRET_FIELDS
 
 _DEFAULTS: Final = {"auth_method": "mobydick"}
 _STANDING: Final = ("enabled", "missing_since", "was_enabled")
@@ -228,7 +228,7 @@ def _moved(undoing: _Undoing, login: str, name: str) -> bool:
 
 
 def _value(value: Any) -> Any:
-    return ";".join(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType]
+    return ROLE_SEPARATOR.join(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _same(name: str, one: Any, other: Any) -> bool:

@@ -13,6 +13,10 @@ from pydantic import StringConstraints, TypeAdapter
 RESERVED_LOGINS: Final = frozenset({"admin", "mobydick"})
 EMERGENCY_NUMBERS: Final = ("110", "112")
 ROLE_OF_EVERYONE: Final = "All"
+ROLE_SEPARATOR: Final = "\x7f"
+"""Between the roles of one person in a frame's cell: a control character, which no role of a file may hold, and the one
+that JSON writes as it is. A role that was made by hand may hold a semicolon.
+"""
 NAMES_OF_THE_ROLE_OF_EVERYONE: Final = frozenset({"all", "all users", "default", "alle"})
 MASK: Final = "•••"
 

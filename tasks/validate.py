@@ -83,6 +83,6 @@ def _aside(rejected: pl.DataFrame) -> pl.DataFrame:
 
 validate = step(
     "validate",
-    version=5,
+    version=6,
     reads=("structure", "variables", "password_policy", "login_cleanup", "empty_cells", "contact_key"),
 )(validate_modules)

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.errors import SourceError, StaleError
-from tasks.store.tables import phonebook, roles, users
+from tasks.store.tables import phonebook, roles, user_roles, users
 from tests.world import SEED, World, codes, counts, people
 
 
@@ -146,6 +146,17 @@ def test_a_user_made_by_hand_is_adopted_and_only_released_when_missing(world: Wo
     assert world.users()["boss"]["profile"] is None
 
 
+def test_a_release_tells_the_profile_whatever_its_name_holds(world: World) -> None:
+    profile = world.profile('the "first"')
+    world.by_hand(sa.insert(users).values(login="boss", display_name="The Boss"))
+    world.imports(people("boss,The Boss"), profile)
+
+    world.imports(people("a,A"), profile)
+
+    fields = {change["action"]: change["fields"] for change in world.run("run-002")["changes"]}
+    assert fields["release"] == {"profile": ['the "first"', None]}
+
+
 def test_a_user_of_another_profile_is_a_conflict_and_untouched(world: World) -> None:
     world.imports(people("a,A"), world.profile("first"))
 
@@ -226,10 +237,26 @@ def test_a_new_role_is_warned_of_once_at_the_first_row_that_names_it(world: Worl
 def test_a_role_with_a_line_break_is_rejected_and_named(world: World) -> None:
     header = "username,displayname,roles"
 
-    report = world.imports(people('a,A,"Sa\nles"', 'b,B,"""Sales"" \\ Süd"', header=header))
+    rows = ('a,A,"Sa\nles"', 'b,B,"""Sales"" \\ Süd"', "c,C,Sa\x7fles")
+    report = world.imports(people(*rows, header=header))
 
-    assert codes(report) == [(2, "roles", "role-invalid"), (3, "roles", "role-created")]
+    assert codes(report) == [(2, "roles", "role-invalid"), (3, "roles", "role-created"), (4, "roles", "role-invalid")]
     assert world.users()["b"]["roles"] == ["All", '"Sales" \\ Süd']
+
+
+def test_a_role_that_was_made_by_hand_may_hold_a_semicolon(world: World) -> None:
+    world.imports(people("a,A", "b,B"))
+    world.by_hand(
+        sa.insert(roles).values(name="in; out"),
+        sa.insert(user_roles).from_select(["user_id", "role_id"], sa.select(users.c.id, roles.c.id)),
+    )
+
+    world.imports(people("a,New"))
+    removed = next(change for change in world.run("run-002")["changes"] if change["action"] == "remove")
+    world.undo("run-002")
+
+    assert removed["fields"]["roles"] == [["in; out"], None]
+    assert [user["roles"] for user in world.users().values()] == [["All", "in; out"], ["All", "in; out"]]
 
 
 def test_a_role_that_somebody_gave_a_line_break_can_be_told_and_taken_back(world: World) -> None:

@@ -20,7 +20,7 @@ from tasks.store.tables import (
     users,
     voicemail_boxes,
 )
-from tasks.user import FOLLOW_ME, PHONEBOOK_FIELDS
+from tasks.user import FOLLOW_ME, PHONEBOOK_FIELDS, ROLE_SEPARATOR
 
 
 def read_snapshot(connection: Connection, profile: str) -> Snapshot:
@@ -91,7 +91,7 @@ def _named_roles(connection: Connection) -> pl.DataFrame:
     ranked = names.sort(pl.col("name").str.to_lowercase()).with_row_index("rank")
     named = by_user.join(ranked, on="role_id").sort("user_id", "rank")
     listed = named.group_by("user_id", maintain_order=True).agg(roles="name")
-    return listed.with_columns(pl.col("roles").list.join(";"))
+    return listed.with_columns(pl.col("roles").list.join(ROLE_SEPARATOR))
 
 
 def _users_select() -> Query:

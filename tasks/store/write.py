@@ -23,7 +23,7 @@ from tasks.store.tables import (
     voicemail_boxes,
 )
 from tasks.store.write_new import ENTRY_COLUMNS, create_people, entries_of
-from tasks.user import SECRET_FIELDS
+from tasks.user import ROLE_SEPARATOR, SECRET_FIELDS
 
 WRITTEN: Final = ("create", "update", "enable", "disable")
 """The actions that leave a user in the phone system."""
@@ -168,7 +168,7 @@ def _write_phonebook(connection: Connection, known: pl.DataFrame) -> None:
 def _write_roles(connection: Connection, people: pl.DataFrame) -> None:
     """Roles are replaced by the list; unknown ones are created, known ones are found without regard to case."""
     named = people.filter(pl.col("roles").is_not_null())
-    listed = named.select("user_id", name=pl.col("roles").str.split(";")).explode("name", empty_as_null=True)
+    listed = named.select("user_id", name=pl.col("roles").str.split(ROLE_SEPARATOR)).explode("name", empty_as_null=True)
     listed = listed.filter(pl.col("name") != "").with_columns(folded=pl.col("name").str.to_lowercase())
     known = named.filter(pl.col("action") != "create").select("user_id")
     if known.height:
