@@ -88,10 +88,11 @@ _STAGED: Final = (
 
 def _rest(connection: Connection, ids: sa.Select[tuple[Any]], now: str) -> None:
     """Remembers the numbers that these users give up, so that the pool does not hand them to strangers."""
+    rests = sa.exists().where(resting_extensions.c.number == extensions.c.number)
     source = (
         sa.select(extensions.c.number, users.c.login, sa.literal(now))
         .join(users, users.c.id == extensions.c.user_id)
-        .where(extensions.c.user_id.in_(ids), extensions.c.number.not_in(sa.select(resting_extensions.c.number)))
+        .where(extensions.c.user_id.in_(ids), ~rests)
     )
     connection.execute(sa.insert(resting_extensions).from_select(["number", "login", "freed"], source))
 
@@ -116,9 +117,9 @@ def _write_users(connection: Connection, staged: sa.TableClause) -> None:
 
 
 def _write_numbers(connection: Connection, staged: sa.TableClause) -> None:
-    held = sa.select(extensions.c.user_id).where(extensions.c.user_id.is_not(None))
+    has_one = sa.exists().where(extensions.c.user_id == staged.c.user_id)
     source = sa.select(staged.c.number, staged.c.user_id, sa.literal("user"), staged.c.automatic).where(
-        staged.c.number.is_not(None), staged.c.user_id.not_in(held)
+        staged.c.number.is_not(None), ~has_one
     )
     connection.execute(sa.insert(extensions).from_select(["number", "user_id", "kind", "automatic"], source))
 
@@ -136,15 +137,9 @@ def _give(connection: Connection, numbers: pl.Series) -> None:
 
 
 def _write_voicemail(connection: Connection, staged: sa.TableClause) -> None:
-    connection.execute(
-        sa.update(voicemail_boxes)
-        .where(voicemail_boxes.c.user_id == staged.c.user_id, staged.c.email.is_not(None))
-        .values(email=staged.c.email)
-    )
-    present = sa.select(voicemail_boxes.c.user_id)
-    source = sa.select(staged.c.user_id, staged.c.email).where(
-        staged.c.email.is_not(None), staged.c.user_id.not_in(present)
-    )
+    own, given = voicemail_boxes.c.user_id == staged.c.user_id, staged.c.email.is_not(None)
+    connection.execute(sa.update(voicemail_boxes).where(own, given).values(email=staged.c.email))
+    source = sa.select(staged.c.user_id, staged.c.email).where(given, ~sa.exists().where(own))
     connection.execute(sa.insert(voicemail_boxes).from_select(["user_id", "email"], source))
 
 
@@ -201,15 +196,14 @@ def _write_import_records(connection: Connection, staged: sa.TableClause) -> Non
     connection.execute(present.values(missing_since=staged.c.missing_since, was_enabled=was_enabled))
     owned = sa.update(import_records).where(here, staged.c.owner.is_not(None))
     connection.execute(owned.values(profile=staged.c.owner, adopted=staged.c.adopted))
+    prints = [f"{field}_fingerprint" for field in SECRET_FIELDS]
     source = sa.select(
         staged.c.user_id,
         staged.c.owner,
         staged.c.adopted,
-        sa.func.coalesce(staged.c.password_fingerprint, ""),
-        sa.func.coalesce(staged.c.pin_fingerprint, ""),
+        *(sa.func.coalesce(staged.c[name], "") for name in prints),
         staged.c.missing_since,
         was_enabled,
-    ).where(staged.c.owner.is_not(None), staged.c.user_id.not_in(sa.select(import_records.c.user_id)))
-    columns = [f"{field}_fingerprint" for field in SECRET_FIELDS]
-    columns = ["user_id", "profile", "adopted", *columns, "missing_since", "was_enabled"]
+    ).where(staged.c.owner.is_not(None), ~sa.exists().where(here))
+    columns = ["user_id", "profile", "adopted", *prints, "missing_since", "was_enabled"]
     connection.execute(sa.insert(import_records).from_select(columns, source))
