@@ -208,9 +208,15 @@ def _source(request: FetchRequest, packed: bytes, name: str) -> Source:
     options = request.profile.fetch
     data = unpack(packed, Limits(int(options.unpacked_limit_mib * 2**20), options.ratio_limit))
     facts = SourceFacts(name=name, digest=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
-    unchecked = not options.verify and urlsplit(request.profile.url or "").scheme == "https"
+    unchecked = not options.verify and _uses_tls(request.profile)
     issues = [Issue(None, None, None, "tls-not-verified", TLS_NOT_VERIFIED)] if unchecked else []
     return Source(data=data, facts=facts, issues=issue_frame(issues))
+
+
+def _uses_tls(profile: Profile) -> bool:
+    scheme = urlsplit(profile.url or "").scheme
+    store = urlsplit(profile.fetch.endpoint or "https:").scheme if scheme in {"s3", "gs", "az"} else ""
+    return "https" in {scheme, store}
 
 
 fetch = step("fetch", version=2, retries=FETCH)(fetch_source)

@@ -154,14 +154,20 @@ def _answer(response: requests.Response, exchange: Exchange, url: str) -> Answer
     if status == 200:
         return Answer(_unpacked(response, _body(response, exchange, url), exchange.options), *validators)
     text = f"{exchange.shown(url)} answers {status} {responses.get(status, '')}".rstrip() + "."
-    if status in TRANSIENT or 500 <= status <= 599:
-        raise TransientSourceError(f"http-{status}", text, _retry_after_seconds(response))
+    if is_transient(status):
+        retry_after = retry_after_seconds(response.headers.get("Retry-After", ""))
+        raise TransientSourceError(f"http-{status}", text, retry_after)
     raise SourceError(f"http-{status}", f"{text} {ADVICE.get(status, 'Check the URL in a browser.')}")
 
 
-def _retry_after_seconds(response: requests.Response) -> float | None:
+def is_transient(status: int) -> bool:
+    """Whether another attempt may get another answer."""
+    return status in TRANSIENT or 500 <= status <= 599
+
+
+def retry_after_seconds(header: str) -> float | None:
     """What Retry-After asks for, as seconds or as a date (RFC 9110, section 10.2.3)."""
-    value = response.headers.get("Retry-After", "").strip()
+    value = header.strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
     try:

@@ -44,7 +44,8 @@ def _headers_hold_no_secret(headers: dict[str, str]) -> dict[str, str]:
 
 def _server_address(endpoint: str) -> str:
     parts = urlsplit(endpoint)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or not has_port(parts):
+    is_server = parts.scheme in {"http", "https"} and parts.hostname and has_port(parts)
+    if not is_server or "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("expected the address of a server, `https://minio.example:9000`, without credentials")
     return endpoint
 
@@ -72,7 +73,8 @@ class FetchOptions(BaseModel):
     )
     ca_file: str | None = Field(default=None, description="PEM file of the authority that signed the server")
     endpoint: Annotated[str, AfterValidator(_server_address)] | None = Field(
-        default=None, description="for s3: the address of a server that is not Amazon's, `https://minio.example:9000`"
+        default=None,
+        description="for s3, gs, az: the address of another server than the cloud's, `https://minio.example:9000`",
     )
     host_key: str | None = Field(default=None, description="for sftp: the server's key, `ssh-ed25519 AAAA…`")
     verify: bool = Field(default=True, description="false accepts any certificate, with a warning on every run")

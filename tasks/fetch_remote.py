@@ -1,15 +1,12 @@
 """Sources on file servers and in object stores, through fsspec: sftp, s3, gs, az, each an optional extra.
 
-Nothing is taken from the environment: without stated credentials an object store is asked as anybody (`anon`), so that
-no library looks for them at a metadata service.
+Nothing is taken from the environment: without stated credentials an object store is asked as anybody, so that no
+library looks for them at a metadata service.
 """
 
-import json
 import time
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, cast
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from tasks.errors import SourceError, TransientSourceError, WrongUseError
@@ -19,8 +16,6 @@ if TYPE_CHECKING:
     from tasks.fetch import FetchRequest
 
 CHUNK_BYTES: Final = 1 << 20
-REFUSED: Final = frozenset({"RefreshError", "ClientAuthenticationError"})
-"""What the libraries of object stores raise over credentials, without a status."""
 EXTRAS: Final = {"sftp": "sftp", "s3": "s3", "gs": "gs", "az": "azure"}
 
 
@@ -58,13 +53,14 @@ def _read(request: "FetchRequest", parts: SplitResult, shown: str) -> bytes:
     pieces: list[bytes] = []
     size = 0
     with openers[parts.scheme](request, parts, shown) as files:
-        stated_bytes = files.ftp.stat(path).st_size if parts.scheme == "sftp" else files.info(path)["size"]
+        stated_bytes = files.ftp.stat(path).st_size if parts.scheme == "sftp" else _size(files.info(path))
+        if stated_bytes is not None and stated_bytes > limit_mib * 2**20:
+            raise _too_large(shown, limit_mib)
         with files.open(path, "rb") as file:
             while piece := file.read(CHUNK_BYTES):
                 size += len(piece)
                 if size > limit_mib * 2**20:
-                    message = f"{shown} is larger than {limit_mib:g} MiB. If it is meant, raise fetch.size_limit_mib."
-                    raise SourceError("source-too-large", message)
+                    raise _too_large(shown, limit_mib)
                 if time.monotonic() > request.ends_at:
                     raise TimeoutError
                 pieces.append(piece)
@@ -74,6 +70,18 @@ def _read(request: "FetchRequest", parts: SplitResult, shown: str) -> bytes:
         )
         raise TransientSourceError("body-truncated", message)
     return b"".join(pieces)
+
+
+def _size(details: dict[str, Any]) -> int:
+    """The size of a file in an object store, where a name may be of a folder instead."""
+    if details.get("type") == "directory":
+        raise FileNotFoundError
+    return int(details["size"])
+
+
+def _too_large(shown: str, limit_mib: float) -> SourceError:
+    message = f"{shown} is larger than {limit_mib:g} MiB. If it is meant, raise fetch.size_limit_mib."
+    return SourceError("source-too-large", message)
 
 
 def _sftp(request: "FetchRequest", parts: SplitResult, shown: str) -> AbstractContextManager[Any]:
@@ -88,61 +96,13 @@ def _s3(request: "FetchRequest", parts: SplitResult, shown: str) -> AbstractCont
     return s3_files(request, shown)
 
 
-@contextmanager
-def _gs(request: "FetchRequest", parts: SplitResult, shown: str) -> Generator[Any, None, None]:
-    """Google Cloud Storage; the token is the JSON text of a service account's key."""
-    options = request.profile.fetch
-    token = _service_account(request, options.token) if options.token else "anon"
-    kinds = _kinds("gcsfs.retry:HttpError", "google.auth.exceptions:GoogleAuthError", "aiohttp:ClientError")
-    with _as_os_errors(kinds):
-        yield _filesystem("gcs", token=token)
+def _gs(request: "FetchRequest", parts: SplitResult, shown: str) -> AbstractContextManager[Any]:
+    from tasks.fetch_gs import gs_files
+
+    return gs_files(request, shown)
 
 
-def _service_account(request: "FetchRequest", name: str) -> dict[str, Any]:
-    try:
-        key = json.loads(request.credential(name))
-    except ValueError:
-        key = None
-    if not isinstance(key, dict):
-        message = f"The credential {name} is no key of a service account: put the text of the key's JSON file there."
-        raise WrongUseError("token-unusable", message)
-    return cast("dict[str, Any]", key)
+def _azure(request: "FetchRequest", parts: SplitResult, shown: str) -> AbstractContextManager[Any]:
+    from tasks.fetch_azure import azure_files
 
-
-@contextmanager
-def _azure(request: "FetchRequest", parts: SplitResult, shown: str) -> Generator[Any, None, None]:
-    options = request.profile.fetch
-    key = request.credential(options.password) if options.password else None
-    who = {"account_name": request.credential(options.user), "account_key": key, "anon": key is None}
-    with _as_os_errors(_kinds("azure.core.exceptions:AzureError", "aiohttp:ClientError")):
-        yield _filesystem("az", **who)
-
-
-def _kinds(*names: str) -> tuple[type[Exception], ...]:
-    """The exceptions of optional libraries, each as `module:name`."""
-    return tuple(getattr(import_module(name.partition(":")[0]), name.partition(":")[2]) for name in names)
-
-
-@contextmanager
-def _as_os_errors(kinds: tuple[type[Exception], ...]) -> Generator[None, None, None]:
-    """What the libraries of object stores raise, as the rest of Python says it: by the status, where there is one."""
-    error: Exception
-    try:
-        yield
-        return
-    except kinds as cause:
-        status = getattr(cause, "status_code", None) or getattr(cause, "code", None)
-        if status in {401, 403} or type(cause).__name__ in REFUSED:
-            error = PermissionError()
-        elif isinstance(cause, ValueError) or (
-            isinstance(status, int) and 400 <= status <= 499 and status not in {408, 425, 429}
-        ):
-            error = ValueError()
-        else:
-            error = OSError()
-    raise error
-
-
-def _filesystem(protocol: str, **options: Any) -> Any:
-    """A file system of fsspec, which has no types; ImportError where its extra is not installed."""
-    return import_module("fsspec").filesystem(protocol, skip_instance_cache=True, **options)
+    return azure_files(request, shown)

@@ -53,7 +53,7 @@ def tls_context(options: FetchOptions, passphrase: str | None, *, shows_certific
 
 def tls_fault(shown: str, error: BaseException) -> SourceError:
     """What went wrong between us and a server, from what a library raised."""
-    cause = next((one for one in _causes(error) if isinstance(one, ssl.SSLError)), None)
+    cause = next((one for one in all_causes(error) if isinstance(one, ssl.SSLError)), None)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return SourceError("tls-failed", _distrust(shown, cause.verify_code))
     if isinstance(cause, ssl.SSLEOFError):
@@ -128,7 +128,7 @@ def _distrust(shown: str, verify_code: int) -> str:
     return f"The certificate of {shown} is not trusted. Name its authority in `fetch.ca_file`, or mend the server."
 
 
-def _causes(error: BaseException) -> Iterator[object]:
+def all_causes(error: BaseException) -> Iterator[object]:
     """The error and all that it wraps, as requests and urllib3 wrap: in `args`, `reason` or the cause."""
     waiting: list[object] = [error]
     seen: set[int] = set()

@@ -41,6 +41,9 @@ class Handler(BaseHTTPRequestHandler):
         name, _, argument = path.strip("/").partition("/")
         getattr(self, f"answer_{name}")(argument, times)
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def client_name(self) -> str:
         certificate = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
         return certificate["subject"][0][0][1] if certificate else ""
@@ -50,7 +53,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content_Length": str(len(body)), **headers}.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def answer_good(self, argument: str, times: int) -> None:
         if self.headers.get("If-None-Match") == '"v1"':
@@ -58,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.send(200, CSV, ETag='"v1"', Last_Modified="Sun, 22 Nov 2026 00:00:00 GMT")
 
     def answer_status(self, argument: str, times: int) -> None:
-        self.send(int(argument))
+        self.send(int(argument.partition("/")[0]), **({"Retry_After": "7"} if argument.startswith("429") else {}))
 
     def answer_twice(self, argument: str, times: int) -> None:
         self.send(int(argument) if times <= 2 else 200, b"" if times <= 2 else CSV)

@@ -1,12 +1,12 @@
 """Sources on file servers: a real sftp server on loopback, its key checked."""
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import paramiko
@@ -15,7 +15,6 @@ from pydantic import SecretStr, ValidationError
 
 from tasks.errors import SourceError, TransientSourceError, WrongUseError
 from tasks.fetch import FetchRequest, fetch_source
-from tasks.fetch_remote import _as_os_errors
 from tasks.profile import Profile
 
 CSV = b"displayname,username\nMax Muster,mmuster\n"
@@ -197,26 +196,9 @@ def test_the_time_for_a_fetch_ends_it(port: int) -> None:
     assert time.monotonic() - begin < 1
 
 
-class StoreError(Exception):
-    """As the libraries of object stores have them."""
-
-    def __init__(self, status: int | None) -> None:
-        super().__init__("https://store.example/?secret")
-        self.status_code = status
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"), [(401, PermissionError), (403, PermissionError), (400, ValueError), (503, OSError),
-                         (429, OSError), (None, OSError)],
-)  # fmt: skip
-def test_a_failure_of_an_object_store_is_told_by_its_status(status: int | None, kind: type[Exception]) -> None:
-    with pytest.raises(kind) as caught, _as_os_errors((StoreError,)):
-        raise StoreError(status)
-    assert type(caught.value) is kind and str(caught.value) == ""
-
-
-@pytest.mark.skipif(find_spec("gcsfs") is not None, reason="the extra gs is installed")
-def test_a_scheme_whose_extra_is_missing_says_what_to_install() -> None:
+def test_a_scheme_whose_extra_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gcsfs.core", None)
+    monkeypatch.delitem(sys.modules, "tasks.fetch_gs", raising=False)
     profile = Profile(title="U", structure="{}", type="url", url="gs://bucket/users.csv")
     with pytest.raises(WrongUseError, match=r"pip install 'rollcall\[gs\]'"):
         fetch_source(FetchRequest(profile=profile))

@@ -8,18 +8,17 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import boto3
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from tasks.address import AddressRules, permitted_addresses
+from tasks.address import AddressRules
 from tasks.errors import SourceError, TransientSourceError
 from tasks.fetch import FetchRequest, fetch_source
-from tasks.fetch_s3 import CheckedResolver
 from tasks.profile import Profile
+from tasks.store_connection import CheckedResolver
 from tests.fault_server import fault_server
 from tests.servers import free_port, wait_until
 
@@ -160,7 +159,7 @@ def test_a_server_is_found_by_its_name(store: ObjectStore) -> None:
 
 
 def test_each_name_is_judged_when_it_is_resolved() -> None:
-    resolver = CheckedResolver(partial(permitted_addresses, rules=AddressRules()))
+    resolver = CheckedResolver(AddressRules())
 
     with pytest.raises(OSError, match=r"^$"):
         asyncio.run(resolver.resolve("localhost", 443))
