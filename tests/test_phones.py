@@ -1,22 +1,16 @@
 """Phones find their users by MAC; what cannot be read stays as it is."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from flows.request import new_audited_run, now
-from tasks.errors import WrongUseError
-from tasks.profile import Profile
-from tasks.run import Run
-from tasks.store.registrar import digests
-from tasks.store.registrar_schema import sip_accounts
-from tasks.store.rotate import rotate_sip_secret
 from tasks.store.tables import devices, users
-from tests.world import World, codes, counts, people
+from tests.world import World, codes, counts, people, with_devices
 
 HEADER = "username,displayname,phonemac,phoneip"
+
+
 MAC = "000413a3016f"
 
 
@@ -154,51 +148,6 @@ def test_whom_the_profile_skips_keeps_the_devices_that_he_has_and_gets_no_other(
     assert [device["kind"] for device in world.users()["boss"]["devices"]] == ["softphone"]
 
 
-def test_every_phone_has_a_sip_account_that_stays(world: World) -> None:
-    world.imports(people(f"a,A,{MAC},", "b,B,,", header=HEADER))
-    account = sa.select(devices.c.sip_user, devices.c.sip_secret)
-    with world.connection() as connection:
-        first = connection.read(account)
-
-    world.imports(people("a,A,,", f"b,B,{MAC},10.0.0.9", header=HEADER))
-
-    with world.connection() as connection:
-        assert connection.read(account).equals(first)
-    assert len(first["sip_user"][0]) == 15 and first["sip_user"][0].endswith(MAC[-6:])
-
-
-def test_a_softphone_for_everyone_is_one_word_changed(world: World) -> None:
-    profile = world.profile()
-    profile = world.profile(variables={**profile.variables, "createSoftphone": "return true;"})
-
-    world.imports(people("a,A", "b,B"), profile)
-
-    assert set(world.phones()) == {"softphone a", "softphone b"}
-    assert counts(world.imports(people("a,A", "b,B"), profile)) == {"unchanged": 2}
-
-
-def test_a_mobile_device_needs_its_number_and_goes_with_its_user(world: World) -> None:
-    header = "username,displayname,mobile"
-    profile = world.profile()
-    profile = world.profile(variables={**profile.variables, "createMobile": "return true;"})
-
-    report = world.imports(people("a,A,+49170", "b,B,", header=header), profile)
-    assert codes(report) == [(3, "mobile", "mobile-number-missing")] and set(world.phones()) == {"mobile a"}
-
-    world.imports(people("b,B,1", header=header), profile)
-    assert set(world.phones()) == {"mobile b"}
-
-
-def test_follow_me_times_are_seconds_from_0_to_999(world: World) -> None:
-    header = "username,displayname,phonemac,inttimeout,extdelay"
-    report = world.imports(people(f"a,A,{MAC},20,5", "b,B,000413000001,1000,x", header=header))
-
-    assert codes(report) == [(3, "inttimeout", "follow-me-invalid"), (3, "extdelay", "follow-me-invalid")]
-    with world.connection() as connection:
-        row = connection.read(sa.select(devices.c.internal_timeout_seconds, devices.c.external_delay_seconds))
-    assert row.rows() == [(20, 5)]
-
-
 @pytest.mark.parametrize(
     ("written", "kept"),
     [
@@ -265,76 +214,6 @@ def test_a_phone_twice_for_one_person_is_one_phone(world: World) -> None:
     assert report.plan.clean and set(world.phones()) == {MAC}
 
 
-def test_a_person_has_one_softphone_however_often_it_stands_there(world: World) -> None:
-    profile = with_devices(world, '"ipdevice.mdsoftphone": [{}, {}], "ipphone.mdsoftphone": [{}]')
-
-    world.imports(people("a,A", header="username,displayname"), profile)
-    assert counts(world.imports(people("a,A", header="username,displayname"), profile)) == {"unchanged": 1}
-
-    with world.connection() as connection:
-        assert connection.read(sa.select(devices.c.kind))["kind"].to_list() == ["softphone"]
-
-
-def test_each_mobile_number_is_a_device_and_an_absent_column_leaves_it(world: World) -> None:
-    profile = with_devices(world, '"externals": [{"number": "{{{one}}}"}, {"number": "{{{two}}}"}]')
-    header = "username,displayname,one,two"
-
-    world.imports(people("a,A,+4917,+4918", header=header), profile)
-    assert numbers(world) == ["+4917", "+4918"]
-    assert counts(world.imports(people("a,A,+4917,+4918", header=header), profile)) == {"unchanged": 1}
-
-    world.imports(people("a,A,+4917,+4999", header=header), profile)
-    assert numbers(world) == ["+4917", "+4999"]
-    assert counts(world.imports(people("a,A"), profile)) == {"unchanged": 1}
-
-    report = world.imports(people("a,A", "b,B"), profile)
-    assert [code for *_, code in codes(report) if code.startswith("mobile")] == ["mobile-number-missing"] * 2
-    assert numbers(world) == ["+4917", "+4999"]
-
-
-def test_devices_stay_when_only_absent_columns_decide_on_them_and_a_new_user_has_none(world: World) -> None:
-    chosen = {
-        "createSoftphone": "return $row['soft'] === 'yes';",
-        "createMobile": "return $row['cell'] === 'yes';",
-        "phonemac": "return $row['hasphone'] ? $row['phonemac'] : '';",
-    }
-    profile = world.profile(variables={**world.profile().variables, **chosen})
-    header = "username,displayname,mobile,soft,cell,hasphone,phonemac"
-    world.imports(people(f"a,A,0171,yes,yes,1,{MAC}", "b,B,0172,yes,yes,,", header=header), profile)
-    before = world.phones()
-
-    report = world.imports(people("a,A,0171", "b,B,0172", "c,C,0173", header="username,displayname,mobile"), profile)
-
-    assert counts(report) == {"create": 1, "unchanged": 2} and world.phones() == before
-    gone = [issue for issue in report.document()["issues"] if issue["code"] == "column-gone"]
-    assert [issue["column"] for issue in gone] == ["soft", "cell", "hasphone", "phonemac"]
-    assert all(issue["message"].endswith("its fields stay as they are") for issue in gone)
-
-
-def test_devices_stay_when_the_condition_would_give_one_to_everybody_without_its_column(world: World) -> None:
-    chosen = {
-        "createSoftphone": "return $row['soft'] !== 'no';",
-        "createMobile": "return $row['cell'] !== 'no';",
-    }
-    profile = world.profile(variables={**world.profile().variables, **chosen})
-    world.imports(people("a,A,0171,no,no", header="username,displayname,mobile,soft,cell"), profile)
-
-    world.imports(people("a,A,0171", "b,B,0172", header="username,displayname,mobile"), profile)
-
-    assert set(world.phones()) == {"softphone b", "mobile b"}
-
-
-def test_a_gone_column_that_a_field_reads_beside_another_one_is_told_as_taken_for_empty(world: World) -> None:
-    profile = world.profile(variables={**world.profile().variables, "job": "return $row['job'] . $row['team'];"})
-    world.imports(people("a,A,Boss,Sales", header="username,displayname,job,team"), profile)
-
-    report = world.imports(people("a,A,Boss", header="username,displayname,job"), profile)
-
-    (gone,) = [issue["message"] for issue in report.document()["issues"] if issue["code"] == "column-gone"]
-    assert gone.endswith("what else reads it takes it as empty")
-    assert world.users()["a"]["phonebook"][0]["notes"] == "Boss"
-
-
 def test_the_phone_of_a_row_with_a_bad_mac_goes_to_nobody_else(world: World) -> None:
     world.imports(people(f"a,A,{MAC},", "b,B,,", header=HEADER))
 
@@ -353,59 +232,8 @@ def test_an_unknown_login_holds_the_phones_of_whoever_it_spares(world: World) ->
     assert world.phones()[MAC]["login"] == "a"
 
 
-def test_a_rotated_phone_has_another_secret_the_same_user_name_and_a_place_in_the_history(world: World) -> None:
-    world.imports(people(f"a,A,{MAC},", "b,B,,", header=HEADER))
-    before = account(world)
-
-    name = rotate_sip_secret(world.store, "00:04:13:A3:01:6F", rotation("rotated"), now())
-
-    after = account(world)
-    assert name == f"Snom {MAC}" and before["sip_user"] == after["sip_user"]
-    assert before["secret"] != after["secret"] and before["ha1"] != after["ha1"]
-    assert digests(after["sip_user"], "rollcall", after["secret"])[0] == after["ha1"]
-    last = world.story("a")[-1]
-    assert (last["run_id"], last["action"], last["phones"][0]["mac"]) == ("rotated", "rotate", MAC)
-    assert world.run("rotated")["kind"] == "rotate"
-    assert after["secret"] not in str((world.run("rotated"), world.story("a")))
-    with pytest.raises(WrongUseError, match="of the kind rotate, which changed no record"):
-        world.undo("rotated")
-
-
-def test_a_softphone_is_rotated_by_its_login_and_an_unknown_phone_is_told(world: World) -> None:
-    world.imports(people("a,A"), with_devices(world, '"ipdevice.mdsoftphone": [{}]'))
-
-    assert rotate_sip_secret(world.store, "a", rotation("rotated"), now()) == "Softphone a"
-    with pytest.raises(WrongUseError, match="no phone with the MAC 000413000000"):
-        rotate_sip_secret(world.store, "000413000000", rotation("further"), now())
-    assert world.runs()[0]["run"] == "rotated"
-
-
-def rotation(run: str) -> Run:
-    return replace(new_audited_run("rotate"), id=run)
-
-
-def account(world: World) -> dict[str, str]:
-    """The SIP account of the one phone, its secret opened."""
-    with world.connection() as connection:
-        found = connection.read(sa.select(devices.c.sip_user, devices.c.sip_secret)).to_dicts()[0]
-        ha1 = connection.read(sa.select(sip_accounts.c.ha1))["ha1"][0]
-    sealed = world.store.keyring.open(found["sip_secret"], table="devices", row=found["sip_user"], column="sip_secret")
-    return {"sip_user": found["sip_user"], "secret": sealed.decode(), "ha1": ha1}
-
-
-def with_devices(world: World, blocks: str) -> Profile:
-    """A profile whose rows become a person with these devices."""
-    identity = '"003use_name": "{{{username}}}", "003use_bez": "{{{displayname}}}"'
-    return world.profile(structure=f'{{"identity": [{{{identity}, "post": {{{blocks}}}}}]}}')
-
-
 def device(world: World) -> dict[str, Any]:
     """What is kept of the one phone."""
     columns = (devices.c[name] for name in ("ip", "web_user", "web_password", "internal_timeout_seconds"))
     with world.connection() as connection:
         return connection.read(sa.select(*columns)).to_dicts()[0]
-
-
-def numbers(world: World) -> list[str]:
-    with world.connection() as connection:
-        return sorted(connection.read(sa.select(devices.c.number))["number"])

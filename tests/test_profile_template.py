@@ -10,7 +10,7 @@ from tasks.modules import MODULES
 from tasks.profile import Profile
 from tasks.rendering.structure import compile_structure
 from tasks.structure import render_structure_rows
-from tests.test_structure import table_of
+from tests.structures import table_of
 
 TEMPLATE = files("tasks") / "template" / "users-from-csv.yaml"
 COLUMNS = (

@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
-from tasks.names import Names
-from tasks.output import LINE, ROW, SourceFacts, Table
+from tasks.output import ROW
 from tasks.profile import Profile
-from tasks.rendering.structure import Rendered, Structure, StructureError, compile_structure, untouched_fields
+from tasks.rendering.structure import compile_structure, untouched_fields
 from tasks.structure import render_structure_rows
+from tests.structures import failure, identity, names_of, render, table_of
 
 SEED = """
     {
@@ -34,55 +32,6 @@ SEED = """
       }]
     }
 """
-
-
-def table_of(rows: list[dict[str, str | None]] | dict[str, list[str | None]]) -> Table:
-    frame = pl.DataFrame(rows)
-    frame = frame.cast(dict.fromkeys((name for name in frame.columns if not name.startswith("#")), pl.String))
-    numbers = pl.int_range(2, pl.len() + 2, dtype=pl.Int64)
-    frame = frame.select(numbers.alias(ROW), numbers.alias(LINE), pl.all())
-    header = tuple(name for name in frame.columns if not name.startswith("#"))
-    return Table(frame=frame, facts=SourceFacts(header=header, rows=frame.height))
-
-
-def names_of(frame: pl.DataFrame) -> Names:
-    return Names(name for name in frame.columns if not name.startswith("#"))
-
-
-def render(text: str, rows: list[dict[str, str | None]]) -> Rendered:
-    """Renders, and proves on the way that a Structure that runs as columns gives the same by row."""
-    structure, frame = compile_structure(text), table_of(rows).frame
-    rendered = structure.render(frame, names_of(frame))
-    same_by_row(structure, frame, rendered)
-    return rendered
-
-
-def same_by_row(structure: Structure, frame: pl.DataFrame, rendered: Rendered) -> None:
-    by_row = structure.by_row.render(frame, names_of(frame))
-    assert rendered.frames.keys() == by_row.frames.keys() == structure.schemas.keys()
-    for module, records in rendered.frames.items():
-        assert records.schema == structure.schemas[module]
-        assert_frame_equal(records, by_row.frames[module])
-    assert_frame_equal(rendered.failed, by_row.failed)
-
-
-def identity(text: str, **row: str | None) -> dict[str, object]:
-    """The fields of the one identity that `{"identity": [{text}]}` makes of one row."""
-    rendered = render(f'{{"identity": [{{{text}}}]}}', [row or {"x": ""}])
-    assert rendered.failed.is_empty(), rendered.failed.to_dicts()
-    return {name: value for name, value in rendered.frames["identity"].row(0, named=True).items() if name[0] != "#"}
-
-
-def failure(text: str, **row: str | None) -> str:
-    rendered = render(f'{{"identity": [{{{text}}}]}}', [row])
-    assert rendered.frames["identity"].is_empty()
-    return rendered.failed["message"].item()
-
-
-def problems(text: str) -> list[str]:
-    with pytest.raises(StructureError) as caught:
-        compile_structure(text)
-    return [str(problem) for problem in caught.value.problems]
 
 
 def test_the_seeds_structure_runs_verbatim() -> None:
@@ -251,86 +200,6 @@ def test_null_counts_as_empty_and_numbers_as_their_text() -> None:
     text = '"003use_bez": null, "011acc_pin": 1234, "009ext_extension": 1.50, "003use_name": true'
     expected = {"003use_bez": "", "011acc_pin": "1234", "009ext_extension": "1.50", "003use_name": "true"}
     assert identity(text) == expected
-
-
-def test_jinja_values_print_as_php_prints_them_and_are_json_outside_of_quotes() -> None:
-    inside = {"003use_bez": "{{ n|int / 5 }}", "003use_name": "{{ n == '10' }}", "011acc_pin": "{{ n == '9' }}"}
-    text = ", ".join(f'"{field}": "{value}"' for field, value in inside.items())
-
-    assert identity(text, n="10") == {"003use_bez": "2", "003use_name": "1", "011acc_pin": ""}
-    assert identity('"003use_name": {{ n == "10" }}, "003use_bez": {{ 1 / 3 }}', n="10") == {
-        "003use_name": "true",
-        "003use_bez": "0.33333333333333",
-    }
-
-
-def lists(values: list[list[str | None] | None], scalars: list[str | None]) -> pl.DataFrame:
-    frame = table_of({"xs": scalars}).frame
-    return frame.with_columns(pl.Series("#list:xs", values, dtype=pl.List(pl.String)))
-
-
-def test_a_list_and_a_text_have_a_length() -> None:
-    text = (
-        '{"identity": [{"003use_bez": "{{xs.length}}", "003use_name": "{{#if xs.length}}some{{else}}none{{/if}}", '
-        '"user_roles": [{{#each xs}}"{{this.length}}"{{#unless @last}},{{/unless}}{{/each}}]}]}'
-    )
-    frame = lists([["ab", "c"], [], None], ["Array", "Array", "abc"])
-
-    found = compile_structure(text).render(frame, names_of(frame)).frames["identity"]
-
-    assert found["003use_bez"].to_list() == ["2", "0", "3"]
-    assert found["003use_name"].to_list() == ["some", "none", "some"]
-    assert found["user_roles"].to_list() == [["2", "1"], [], ["3"]]
-
-
-def test_each_walks_lists_and_the_one_text_that_is_no_list() -> None:
-    text = '{"identity": [{"user_roles": [{{#each xs}}"{{@index}}{{this}}"{{#unless @last}},{{/unless}}{{/each}}]}]}'
-    frame = lists([["a", None], [], None, None], [None, None, "s", ""])
-    rendered = compile_structure(text).render(frame, names_of(frame))
-    assert rendered.frames["identity"]["user_roles"].to_list() == [["0a", "1"], [], ["0s"], []]
-
-
-def test_a_list_is_truthy_when_it_has_items_and_prints_joined() -> None:
-    text = '{"identity": [{"003use_bez": "{{#if xs}}yes{{else}}no{{/if}} {{xs}}"}]}'
-    frame = lists([["a", None, "b"], [], None, None], ["9", "9", "s", ""])
-    structure = compile_structure(text)
-    rendered = structure.render(frame, names_of(frame))
-    assert structure.mode == "columns"
-    assert rendered.frames["identity"]["003use_bez"].to_list() == ["yes a,,b", "no ", "yes s", "no "]
-    same_by_row(structure, frame, rendered)
-
-
-def test_each_nests_and_reaches_outwards() -> None:
-    inner = "{{#each xs}}{{../this}}{{this}}{{@first}}{{../@index}}{{y}} {{else}}none{{/each}}"
-    text = f'{{"identity": [{{"003use_bez": "{{{{#each xs}}}}{inner}{{{{/each}}}}"}}]}}'
-    frame = lists([["a", "b"]], [None]).with_columns(y=pl.lit("Y"))
-    rendered = compile_structure(text).render(frame, names_of(frame))
-    assert rendered.frames["identity"]["003use_bez"].item() == "aa10Y ab0Y ba11Y bb1Y "
-
-
-def test_jinja_stands_beside_handlebars() -> None:
-    choice = '{% if x == "1" %}{{x}}{% elif x %}!{% else %}?{% endif %}'
-    text = f'"003use_bez": "{{{{ surname | upper }}}}, {{{{ givenname[:1] }}}}.{choice}"'
-    assert identity(text, surname="Muster", givenname="Max", x="1") == {"003use_bez": "MUSTER, M.1"}
-    assert identity(text, surname="Muster", givenname="Max", x="2") == {"003use_bez": "MUSTER, M.!"}
-    assert identity(text, surname="", givenname=None, x="") == {"003use_bez": ", .?"}
-
-
-def test_jinja_loops_and_assignments_work() -> None:
-    text = """{% set name = u | lower %}"003use_name": "{{name}}",
-        "user_roles": [{% for r in roles.split(";") if r %}
-            "{{ loop.index }}{{r}}"{% if not loop.last %},{% endif %}
-        {% endfor %}]"""
-    assert identity(text, u="MAX", roles="a;;b") == {"003use_name": "max", "user_roles": ["1a", "2b"]}
-    assert compile_structure(f'{{"identity": [{{{text}}}]}}').field_reads == {
-        "identity.003use_name": {"u"},
-        "identity.user_roles": {"roles"},
-    }
-
-
-def test_jinjas_own_values_print_as_php_would() -> None:
-    text = "\"003use_bez\": \"{{ x == x }} {{ 7 // 2 }} {{ none }} {{ x.split(',') }} {{ x.split(',') | length }}\""
-    assert identity(text, x="a,b") == {"003use_bez": "1 3  a,b 2"}
 
 
 def test_a_block_that_cuts_through_the_json_runs_by_row() -> None:

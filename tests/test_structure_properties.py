@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from tasks.modules import BY_NAME
 from tasks.rendering.structure import StructureError, compile_structure
+from tests.structures import names_of, table_of
 from tests.test_profile_template import TEMPLATE
-from tests.test_structure import names_of, table_of
 
 NAMES = ("a", "b", "B", "first name", "xs", "absent")
 COLUMNS = ("a", "b", "B", "first name", "xs")

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.rendering.rendered import Rendered
 from tasks.rendering.structure import StructureError, compile_structure
-from tests.test_structure import identity, names_of, problems, render, table_of
+from tests.structures import identity, names_of, problems, render, table_of
 
 pytestmark = pytest.mark.clock
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.rendering.structure import StructureError, compile_structure
-from tests.test_structure import identity, problems, render
+from tests.structures import identity, problems, render
 
 
 def warnings(text: str) -> list[tuple[str, str]]:

@@ -150,3 +150,9 @@ def two_mobiles(structure: str) -> str:
         '{{#if NAME}}{ "number": "{{{NAME}}}" }{{/if}}'.replace("NAME", it) for it in ("mobile", "homephone")
     )
     return structure.replace(one, f'"externals": [{first},{second}]')
+
+
+def with_devices(world: World, blocks: str) -> Profile:
+    """A profile whose rows become a person with these devices."""
+    identity = '"003use_name": "{{{username}}}", "003use_bez": "{{{displayname}}}"'
+    return world.profile(structure=f'{{"identity": [{{{identity}, "post": {{{blocks}}}}}]}}')
