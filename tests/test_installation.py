@@ -99,6 +99,36 @@ def automations(stack: Stack) -> dict[str, Any]:
     return {one["name"]: one for one in stack.api("POST", "/automations/filter", {})}
 
 
+@contextmanager
+def notified(stack: Stack, receiver: Receiver) -> Generator[list[str]]:
+    """Has the receiver told of what happens; gives what it is told."""
+    remove_block(stack)
+    make_block(stack, receiver)
+    install(stack, ROLLCALL_NOTIFY=BLOCK)
+    receiver.told.clear()
+    try:
+        yield receiver.told
+    finally:
+        install(stack, ROLLCALL_NOTIFY="")
+
+
+@contextmanager
+def profile(stack: Stack, name: str, **settings: str) -> Generator[None]:
+    """A profile that Prefect's forms offer meanwhile."""
+    stack.profile(name, **settings)
+    install(stack)
+    try:
+        yield
+    finally:
+        (stack.folder / "profiles" / f"{name}.yaml").unlink()
+
+
+def remove_block(stack: Stack) -> None:
+    named = {"block_documents": {"name": {"any_": ["operations"]}}}
+    for block in stack.api("POST", "/block_documents/filter", named):
+        stack.api("DELETE", f"/block_documents/{block['id']}")
+
+
 def make_block(stack: Stack, receiver: Receiver) -> None:
     """What an administrator does on Prefect's Blocks page."""
     kind = stack.api("GET", "/block_types/slug/webhook")
@@ -141,6 +171,7 @@ def test_installing_again_keeps_what_an_administrator_set(stack: Stack) -> None:
 def test_a_block_that_is_missing_is_named_and_those_no_longer_named_are_told_nothing_more(
     stack: Stack, receiver: Receiver
 ) -> None:
+    remove_block(stack)
     said = install(stack, ROLLCALL_NOTIFY=BLOCK)
     assert f"ROLLCALL_NOTIFY names {BLOCK}, and Prefect has no such block" in said
     make_block(stack, receiver)
@@ -157,59 +188,59 @@ def test_a_block_that_is_missing_is_named_and_those_no_longer_named_are_told_not
 
 
 def test_people_are_told_of_failed_held_and_missing_imports(stack: Stack, receiver: Receiver) -> None:
-    install(stack, ROLLCALL_NOTIFY=BLOCK)
-    shorten(stack, f"rollcall: tell {BLOCK} when nothing was imported for 2 days", 10)
-    receiver.told.clear()
+    with profile(stack, "office"), notified(stack, receiver) as told:
+        shorten(stack, f"rollcall: tell {BLOCK} when nothing was imported for 2 days", 10)
 
-    assert stack.ended(stack.run("import-users/import", profile="staff"))["type"] == "FAILED"
-    failed = "Run not done. import staff (sync): Failed. "
-    until(lambda: any(failed in text for text in receiver.told), "word of the failure")
-    assert [failed in text and "no file was given" in text for text in receiver.told] == [True]
-    assert stack.ended(stack.run("undo-import/undo", run="nobody"))["type"] == "FAILED"
-    until(lambda: any("Run not done. undo nobody: Failed. " in text for text in receiver.told), "word of the undo")
-    upload = stack.upload(["a,A,", "b,B,"])
-    assert stack.ended(stack.run("import-users/import", profile="staff", upload=upload))["name"] == "Applied"
-    assert stack.ended(stack.run("import-users/import", profile="staff", upload=stack.upload([])))["name"] == "Held"
+        assert stack.ended(stack.run("import-users/import", profile="office"))["type"] == "FAILED"
+        failed = "Run not done. import office (sync): Failed. "
+        until(lambda: any(failed in text for text in told), "word of the failure")
+        assert [failed in text and "no file was given" in text for text in told] == [True]
+        assert stack.ended(stack.run("undo-import/undo", run="nobody"))["type"] == "FAILED"
+        until(lambda: any("Run not done. undo nobody: Failed. " in text for text in told), "word of the undo")
+        upload = stack.upload(["a,A,", "b,B,"])
+        assert stack.ended(stack.run("import-users/import", profile="office", upload=upload))["name"] == "Applied"
+        assert (
+            stack.ended(stack.run("import-users/import", profile="office", upload=stack.upload([])))["name"] == "Held"
+        )
 
-    held = "Import held: please answer. staff: Held: 0 create, 0 update, 2 remove, 0 unchanged. The source is empty."
-    until(lambda: any(held in text for text in receiver.told), "word of the held import")
-    until(
-        lambda: any("Nothing imported. Profile staff imported nothing" in text for text in receiver.told),
-        "word of the missing import",
-    )
-    install(stack, ROLLCALL_NOTIFY="")
+        plan = "0 create, 0 update, 2 remove, 0 unchanged"
+        held = f"Import held: please answer. office: Held: {plan}. The source is empty."
+        until(lambda: any(held in text for text in told), "word of the held import")
+        missing = "Nothing imported. Profile office imported nothing"
+        until(lambda: any(missing in text for text in told), "word of the missing import")
 
 
 def test_people_are_told_of_a_run_whose_process_is_killed_and_can_retry_it(stack: Stack, receiver: Receiver) -> None:
-    stack.profile("slow", type="url", url=f"{receiver.url}/slow.csv")
-    install(stack, ROLLCALL_NOTIFY=BLOCK)
-    receiver.told.clear()
-    run = stack.run("import-users/import", profile="slow")
-    until(lambda: "slow" in receiver.asked, "the run's fetch")
+    with profile(stack, "slow", type="url", url=f"{receiver.url}/slow.csv"):
+        with notified(stack, receiver) as told:
+            run = stack.run("import-users/import", profile="slow")
+            until(lambda: "slow" in receiver.asked, "the run's fetch")
 
-    stack.kill_runs()
+            stack.kill_runs()
 
-    assert stack.ended(run)["name"] == "Crashed"
-    until(lambda: any("Run not done. import slow (sync): Crashed. " in text for text in receiver.told), "its word")
-    install(stack, ROLLCALL_NOTIFY="")
-    stack.api("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}})
-    until(lambda: stack.state(run)["name"] == "Applied", "the end of the run that was tried again")
-    (stack.folder / "profiles" / "slow.yaml").unlink()
+            assert stack.ended(run)["name"] == "Crashed"
+            until(lambda: any("Run not done. import slow (sync): Crashed. " in text for text in told), "its word")
+        stack.api("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}})
+        until(lambda: stack.state(run)["name"] == "Applied", "the end of the run that was tried again")
 
 
 def test_a_run_that_has_ended_is_not_taken_up_again_for_want_of_a_heartbeat(stack: Stack) -> None:
     """The states have names of ours, and the automation waits for the end by name."""
-    shorten(stack, "rollcall: take up runs of lost workers", 10)
-    ends = {
-        "Simulated": stack.run("import-users/simulate", profile="staff", upload=stack.upload(["c,C,"]), simulate=True),
-        "Held": stack.run("import-users/import", profile="staff", upload=stack.upload([])),
-    }
-    assert {stack.ended(run)["name"] for run in ends.values()} == set(ends)
+    with profile(stack, "quiet"):
+        first = stack.run("import-users/import", profile="quiet", upload=stack.upload(["c,C,"]))
+        assert stack.ended(first)["name"] == "Applied"
+        shorten(stack, "rollcall: take up runs of lost workers", 10)
+        other, none = stack.upload(["d,D,"]), stack.upload([])
+        ends = {
+            "Simulated": stack.run("import-users/simulate", profile="quiet", upload=other, simulate=True),
+            "Held": stack.run("import-users/import", profile="quiet", upload=none),
+        }
+        assert {stack.ended(run)["name"] for run in ends.values()} == set(ends)
 
-    time.sleep(25)
+        time.sleep(25)
 
-    assert {name: stack.state(run)["name"] for name, run in ends.items()} == {name: name for name in ends}
-    assert {stack.api("GET", f"/flow_runs/{run}")["run_count"] for run in ends.values()} == {1}
+        assert {name: stack.state(run)["name"] for name, run in ends.items()} == {name: name for name in ends}
+        assert {stack.api("GET", f"/flow_runs/{run}")["run_count"] for run in ends.values()} == {1}
     install(stack)
 
 
