@@ -11,10 +11,11 @@ import sqlalchemy as sa
 
 from tasks.store.tables import users
 from tasks.store.waiting import SLICE_SECONDS
+from tests.large_import import rows_of
 from tests.servers import PostgreSQL
 from tests.state import state_of
 from tests.test_crash import start
-from tests.world import World, people
+from tests.world import World, counts, people
 
 HERE = Path(__file__).parent.parent
 
@@ -27,25 +28,48 @@ def finished(*processes: subprocess.Popen[str]) -> list[str]:
 
 
 def test_two_imports_of_one_profile_at_once_both_apply_and_the_last_one_stands(world: World) -> None:
-    finished(start(world, "users", 500, "one"), start(world, "users", 500, "two"))
+    finished(
+        start(world, "users", rows_of(500, "one", phones_from=0), "one"),
+        start(world, "users", rows_of(500, "two", phones_from=1), "two"),
+    )
 
     names = {user["display_name"].split()[0] for user in world.users().values()}
     assert len(world.users()) == 500 and len(names) == 1
     assert [run["status"] for run in world.runs()] == ["applied", "applied"]
+    last, shift = rows_of(500, "last", phones_from=0 if names == {"one"} else 1), 0 if names == {"one"} else 1
+    assert counts(world.simulate(last))["update"] == 500 and not counts(world.simulate(last)).get("conflict")
+    assert {phone["login"]: mac for mac, phone in world.phones().items()} == {
+        f"u{at}": f"000413{(at + shift) % 500:06x}" for at in range(500)
+    }
 
 
-def test_two_profiles_at_once_over_the_same_extensions_give_each_number_once(world: World) -> None:
-    finished(start(world, "first", 500, "one"), start(world, "second", 500, "two"))
+def test_two_profiles_at_once_over_the_same_extensions_and_phones_give_each_to_one_person(world: World) -> None:
+    finished(
+        start(world, "first", rows_of(500, "one", login="f", phones_from=0), "one"),
+        start(world, "second", rows_of(500, "two", login="s", phones_from=0), "two"),
+    )
 
-    owners = {user["profile"] for user in state_of(world.store).values()}
-    assert len(world.users()) == 500 and len(owners) == 1
-    assert sum(run["summary"]["create"] for run in world.runs()) == 500
+    state = state_of(world.store)
+    numbers = [user["extension"] for user in state.values() if user["extension"]]
+    assert sorted(numbers) == [str(200_000 + at) for at in range(500)]
+    assert len({user["profile"] for user in state.values() if user["extension"]}) == 1
+    assert len({phone["login"][0] for phone in world.phones().values() if phone["login"]}) == 1
+
+
+def test_two_profiles_at_once_over_one_pool_give_everybody_a_number_of_his_own(world: World) -> None:
+    finished(
+        start(world, "first", rows_of(500, "one", login="f", numbers=False), "one"),
+        start(world, "second", rows_of(500, "two", login="s", numbers=False), "two"),
+    )
+
+    numbers = [user["extension"] for user in state_of(world.store).values()]
+    assert len(numbers) == 1000 and None not in numbers and len(set(numbers)) == 1000
 
 
 def test_an_import_waits_for_another_writer_instead_of_failing(world: World) -> None:
     with world.connection() as connection:
         connection.lock_for_writing()
-        process = start(world, "users", 5, "one")
+        process = start(world, "users", rows_of(5, "one"), "one")
         assert process.stdout is not None and process.stdout.readline() == "planned\n"
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1)
