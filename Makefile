@@ -4,6 +4,9 @@ BIN := .venv/bin
 # A file's tests share servers and browsers; those that bound a time run afterwards, alone.
 SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not clock and not long"
 
+# Some machines forbid Python to keep what it compiled; tests and demo start hundreds of programs.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test check format bench torture up
 
 setup: .venv/ready

@@ -17,6 +17,8 @@ from statistics import median
 from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
+NOT_OURS: Final = ("PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE")
+"""A server that runs already; a machine's rule that every start compiles all our modules again."""
 REPEATS: Final = 3
 SIMULATE_SECONDS: Final = 1.5
 RATIO: Final = 1.5
@@ -44,7 +46,7 @@ def main() -> None:
         rows = (f"Person {at},person{at},{300 + at}" for at in range(10, 20))
         people.write_text("\n".join(["displayname,username,phone", *rows, ""]))
         words = ["import", "users-from-csv", str(people)]
-        environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | {
+        environment = {name: value for name, value in os.environ.items() if name not in NOT_OURS} | {
             "PYTHONPATH": str(ROOT),
             "PREFECT_HOME": str(place / "prefect"),
             "ROLLCALL_HOME": str(place / "rollcall"),
