@@ -39,7 +39,8 @@ from tasks.errors import RollcallError, WrongUseError
 from tasks.prefect_settings import prepare_prefect
 from tasks.settings import Settings
 
-START_SECONDS: Final = 120
+START_SECONDS: Final = 300
+"""A bound for a server that hangs, no claim about speed: a first start migrates a database, on whatever machine."""
 STOP_SECONDS: Final = 20
 RESTART_SECONDS: Final = 5
 CONSOLE_PORT: Final = 8140

@@ -27,6 +27,14 @@ from tests.servers import PostgreSQL, running_postgresql
 from tests.world import World
 
 TEMPLATES = Path(__file__).parent.parent / ".pytest_cache" / "prefect"
+SLOWEST = (
+    "test_deployments.py",
+    "test_invariants.py",
+    "test_installation.py",
+    "test_crash.py",
+    "test_canary_import.py",
+)
+"""The files that take minutes, which go first: one of them at the end would be waited for with the others idle."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,6 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "filterwarnings",
         "ignore:Do not use the `random` module inside strategies:hypothesis.errors.HypothesisDeprecationWarning",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: SLOWEST.index(item.path.name) if item.path.name in SLOWEST else len(SLOWEST))
 
 
 def pytest_unconfigure() -> None:
