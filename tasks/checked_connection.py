@@ -1,11 +1,16 @@
-"""HTTP connections that go to a checked address and end in time: a name is resolved once, and not again to connect."""
+"""HTTP connections that go to a checked address and end in time: a name is resolved once, and not again to connect.
 
+An answer is one only when its headers are whole: `http.client` takes the end of the connection for the end of them.
+"""
+
+import http.client
+import io
 import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -61,7 +66,40 @@ def _on_way(connection: type[Any], way: Way, *args: Any, **kwargs: Any) -> Any:
     return made
 
 
+class HeadersCutError(Exception):
+    """The connection ended before the headers did; no kind that urllib3 would wrap."""
+
+
+class _WholeHead(http.client.HTTPResponse):
+    """An answer whose last header line is the empty one."""
+
+    def begin(self) -> None:
+        reader = self.fp
+        self.fp = cast("io.BufferedReader", _WholeLines(reader))
+        try:
+            super().begin()
+        finally:
+            self.fp = reader
+
+
+class _WholeLines:
+    def __init__(self, reader: io.BufferedReader) -> None:
+        self._reader = reader
+        self._lines = 0
+
+    def readline(self, limit_bytes: int = -1) -> bytes:
+        line = self._reader.readline(limit_bytes)
+        if self._lines and not line.endswith(b"\n") and len(line) != limit_bytes:
+            raise HeadersCutError
+        self._lines += 1
+        return line
+
+    def close(self) -> None:
+        self._reader.close()
+
+
 class _CheckedHTTP(HTTPConnection):
+    response_class = _WholeHead
     way: Way
 
     def _new_conn(self) -> socket.socket:
@@ -69,6 +107,7 @@ class _CheckedHTTP(HTTPConnection):
 
 
 class _CheckedHTTPS(HTTPSConnection):
+    response_class = _WholeHead
     way: Way
 
     def _new_conn(self) -> socket.socket:

@@ -16,7 +16,7 @@ import requests
 import urllib3
 from aiohttp import ClientError, ClientResponse, ClientSession
 
-from tasks.checked_connection import CheckedAdapter
+from tasks.checked_connection import CheckedAdapter, HeadersCutError
 from tasks.errors import SourceError, WrongUseError
 from tasks.fetch_http import is_transient
 from tasks.store_connection import StoreConnection, store_connection
@@ -49,7 +49,13 @@ def gs_files(request: "FetchRequest", shown: str) -> Generator[Any, None, None]:
             with closing(_Objects(connection, token)) as objects:
                 yield objects
             return
-        except (ClientError, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as cause:
+        except (
+            ClientError,
+            HeadersCutError,
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+        ) as cause:
             error = connection.failed_by(cause)
         except GoogleAuthError:
             error = connection.refused_by_status(401)

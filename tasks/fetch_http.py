@@ -23,7 +23,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from tasks.address import AddressRules
 from tasks.archive import Limits, gunzip, inflate
-from tasks.checked_connection import CheckedAdapter
+from tasks.checked_connection import CheckedAdapter, HeadersCutError
 from tasks.errors import SourceError, TransientSourceError
 from tasks.fetch_options import FetchOptions, has_port
 from tasks.progress import progress
@@ -246,6 +246,8 @@ def _our_errors(shown: str, watchdog: Watchdog) -> Generator[None, None, None]:
         error = tls_fault(shown, cause)
     except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
         error = TransientSourceError("fetch-timeout", f"{shown} did not answer in time.")
+    except HeadersCutError:
+        error = _cut(shown, "the connection ended before its headers did")
     except (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError):
         error = _cut(shown, "the connection ended before the body did")
     except (requests.ConnectionError, urllib3.exceptions.HTTPError, socket.gaierror):
@@ -255,7 +257,7 @@ def _our_errors(shown: str, watchdog: Watchdog) -> Generator[None, None, None]:
     except (requests.RequestException, OSError, ValueError) as cause:
         error = SourceError("fetch-failed", f"{shown} cannot be fetched ({type(cause).__name__}): check the profile.")
     if error is not None:
-        raise _too_slow(shown) if watchdog.bit else error
+        raise error if watchdog.seconds_left else _too_slow(shown)
 
 
 def _session(exchange: Exchange, url: str, watchdog: Watchdog) -> requests.Session:

@@ -132,7 +132,7 @@ class StoreConnection:
         """What a failure of the connection means."""
         if self.resolver.refusal:
             return self.resolver.refusal
-        if self.watchdog.bit:
+        if not self.watchdog.seconds_left:
             message = f"{self.shown} is too slow: the time for a fetch is used up."
             return TransientSourceError("fetch-timeout", message)
         if isinstance(cause, FileNotFoundError):

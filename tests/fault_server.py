@@ -101,6 +101,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Le")
         self.close_connection = True
 
+    def answer_cut_redirect(self, argument: str, times: int) -> None:
+        """The redirect's target is there, the end of the headers is not: it may be half a name."""
+        end = {"line": "", "word": "\r\n", "name": "\r\nContent-Le", "colon": "\r\nContent-Length:"}[argument]
+        self.wfile.write(f"HTTP/1.1 302 Found\r\nDate: x\r\nLocation: /good{end}".encode())
+        self.close_connection = True
+
     def answer_empty(self, argument: str, times: int) -> None:
         self.send_response(200)
         if argument == "chunked":

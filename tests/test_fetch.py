@@ -92,6 +92,15 @@ def test_retry_after_may_be_a_date(server: FaultServer) -> None:
     assert caught.value.retry_after_seconds > 10**9
 
 
+@pytest.mark.parametrize("end", ["line", "word", "name", "colon"])
+def test_a_redirect_whose_headers_are_cut_is_not_followed(server: FaultServer, end: str) -> None:
+    with pytest.raises(TransientSourceError) as caught:
+        fetch_source(request(f"{server.url}/cut_redirect/{end}"))
+
+    assert caught.value.code == "body-truncated"
+    assert server.paths() == [f"/cut_redirect/{end}"]
+
+
 @pytest.mark.parametrize("fault", ["cut", "cut_header", "chunked/cut", "reset", "silent"])
 def test_a_connection_that_breaks_is_transient(server: FaultServer, fault: str) -> None:
     with pytest.raises(TransientSourceError):
