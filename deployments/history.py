@@ -31,6 +31,7 @@ def show_one_run(run: str, settings: Settings, *, as_json: bool) -> None:
     """
     with open_store(settings).open() as connection:
         found = show_run(connection, run)
+        facts = facts_of_run(connection, run) if found else None
     if found is None:
         raise WrongUseError("run-unknown", f"There is no run {run}. `rollcall runs` lists them.")
     if as_json:
@@ -39,6 +40,8 @@ def show_one_run(run: str, settings: Settings, *, as_json: bool) -> None:
     console = out()
     console.print(f"{found['kind']} of {found['profile']} ({found['mode']}), {found['started']}, by {found['actor']}")
     console.print(f"{found['status']}: {summary_line(found['summary']) if found['summary'] else found['held']}")
+    if facts and facts.read_as and found["kind"] != "undo":
+        console.print(f"The file was read as {facts.read_as}.")
     if found["held"] and found["summary"]:
         console.print(Text(found["held"]))
     if found["changes"]:

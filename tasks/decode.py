@@ -122,4 +122,4 @@ def _ambiguity(found: Found) -> list[Issue]:
     return [Issue(None, None, None, "encoding-ambiguous", message)]
 
 
-decode = step("decode", version=3, reads=("encoding",))(decode_text)
+decode = step("decode", version=4, reads=("encoding",))(decode_text)

@@ -99,7 +99,7 @@ def _preview_of_outcome(outcome: Outcome) -> Preview:
 
 
 def _file_facts(facts: SourceFacts, size_bytes: int) -> dict[str, str | int]:
-    told = {"file": scrubbed(facts.name), "bytes": size_bytes, "encoding": facts.encoding}
+    told = {"file": scrubbed(facts.name), "bytes": size_bytes, "encoding": facts.read_as}
     return {name: fact for name, fact in told.items() if fact != ""}
 
 

@@ -27,7 +27,11 @@ WIDE: Final = ["utf_7", "utf_8", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "
 
 @dataclass(frozen=True)
 class Found:
-    """An encoding, how sure it is from 0 to 1, and the others that fit as well."""
+    """An encoding, how sure it is from 0 to 1, and the others that fit as well.
+
+    Where others do, the choice among them is a guess: it is as sure as what is just read (`LEAST_CONFIDENCE`), however
+    well they all fit.
+    """
 
     encoding: str
     confidence: float = 1.0
@@ -93,7 +97,10 @@ def _likeliest(data: bytes) -> Found | None:
     tied = [canonical_name(name) for one in results if one.chaos == best.chaos for name in one.could_be_from_charset]
     names = sorted(dict.fromkeys(tied), key=lambda name: name != LIKELIEST)
     fitting = [name for name in names if decodes(data, name)]
-    return Found(fitting[0], 1 - best.chaos, tuple(fitting[1:])) if fitting else None
+    if not fitting:
+        return None
+    confidence = 1 - best.chaos
+    return Found(fitting[0], min(confidence, LEAST_CONFIDENCE) if fitting[1:] else confidence, tuple(fitting[1:]))
 
 
 def _sample(data: bytes) -> bytes:

@@ -63,6 +63,11 @@ class SourceFacts:
     last_modified: str = ""
     unchanged: bool = False
 
+    @property
+    def read_as(self) -> str:
+        """The encoding and how sure it is, in words; empty where nothing was decoded."""
+        return f"{self.encoding} (confidence {self.confidence:.0%})" if self.encoding else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Output):

@@ -24,7 +24,13 @@ _PHONE_WORDS: Final = {"assign": "phones assigned or altered", "move": "phones m
 
 def preview_of_report(report: Report) -> Preview:
     """The headline, the counts in words, and the commands that lead on."""
-    parts = [f"## {_subject(report)}", f"**{_headline(report)}**", _table(report), *_next_steps(report)]
+    parts = [
+        f"## {_subject(report)}",
+        f"**{_headline(report)}**",
+        _table(report),
+        _source(report),
+        *_next_steps(report),
+    ]
     return Preview(report.headline, text="\n\n".join(part for part in parts if part))
 
 
@@ -45,6 +51,11 @@ def _headline(report: Report) -> str:
     if report.outcome is None:
         return "This is a plan: nothing was written."
     return "The phone system is now as the file says." if report.plan.clean else "Done, but not every row got in."
+
+
+def _source(report: Report) -> str:
+    read_as = report.plan.facts.read_as
+    return f"The file was read as {read_as}." if read_as and report.plan.mode != "undo" else ""
 
 
 def _table(report: Report) -> str:

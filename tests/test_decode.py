@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.decode import decode_text
+from tasks.describe import preview_of
 from tasks.encoding import CHUNK_BYTES
 from tasks.errors import RollcallError, SourceError
 from tasks.output import Source, SourceFacts
@@ -47,10 +48,22 @@ def test_auto_finds_cyrillic() -> None:
 
 
 def test_windows_1252_wins_a_tie_and_the_others_are_named() -> None:
-    issues = decoded(GERMAN.encode("cp1252"), "auto").issues
+    text = decoded(GERMAN.encode("cp1252"), "auto")
 
-    assert issues["code"].to_list() == ["encoding-ambiguous"]
-    assert "windows-1250" in issues["message"][0]
+    assert text.issues["code"].to_list() == ["encoding-ambiguous"]
+    assert "windows-1250" in text.issues["message"][0]
+    assert text.facts.confidence == 0.5
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig"])
+def test_an_encoding_that_nothing_else_fits_is_certain(codec: str) -> None:
+    assert decoded(GERMAN.encode(codec), "auto").facts.read_as == "utf-8 (confidence 100%)"
+
+
+def test_how_sure_an_encoding_is_stands_in_what_a_person_sees() -> None:
+    preview = preview_of(decoded(GERMAN.encode("cp1252"), "auto"))
+
+    assert preview.facts["encoding"] == "windows-1252 (confidence 50%)"
 
 
 def test_an_ascii_file_is_not_ambiguous() -> None:

@@ -192,3 +192,11 @@ def test_the_picture_shows_every_step_and_outcome_and_escapes_names() -> None:
 
 def test_a_picture_of_nothing_is_a_picture() -> None:
     assert ElementTree.fromstring(pipeline_picture({})).tag.endswith("svg")
+
+
+def test_the_summary_says_how_the_file_was_read_and_how_sure_that_is() -> None:
+    plan = replace(PLAN, facts=SourceFacts(name="users.csv", encoding="windows-1252", confidence=0.5))
+
+    text = preview_of(Report(plan=plan)).text
+
+    assert "The file was read as windows-1252 (confidence 50%)." in text
