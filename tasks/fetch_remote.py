@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from tasks.errors import SourceError, TransientSourceError, WrongUseError
 from tasks.fetch_options import masked_url
+from tasks.progress import progress
 
 if TYPE_CHECKING:
     from tasks.fetch import FetchRequest
@@ -56,7 +57,7 @@ def _read(request: "FetchRequest", parts: SplitResult, shown: str) -> bytes:
         stated_bytes = files.ftp.stat(path).st_size if parts.scheme == "sftp" else _size(files.info(path))
         if stated_bytes is not None and stated_bytes > limit_mib * 2**20:
             raise _too_large(shown, limit_mib)
-        with files.open(path, "rb") as file:
+        with files.open(path, "rb") as file, progress("bytes", stated_bytes or 0) as advance:
             while piece := file.read(CHUNK_BYTES):
                 size += len(piece)
                 if size > limit_mib * 2**20:
@@ -64,6 +65,7 @@ def _read(request: "FetchRequest", parts: SplitResult, shown: str) -> bytes:
                 if time.monotonic() > request.ends_at:
                     raise TimeoutError
                 pieces.append(piece)
+                advance(size)
     if stated_bytes is not None and size != stated_bytes:
         message = (
             f"{size} bytes of {shown} came, and the server says that it has {stated_bytes}: it is cut or changing."

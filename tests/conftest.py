@@ -171,3 +171,15 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     if request.param == "sqlite":
         return World(tmp_path)
     return World(tmp_path, request.getfixturevalue("postgresql").new_database())
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, float]]]:
+    """What a listener without patience hears."""
+    monkeypatch.setattr("tasks.progress.PATIENCE_SECONDS", 0.0)
+    from tasks.progress import listener
+
+    words: list[tuple[str, float]] = []
+    token = listener.set(lambda description, percent: words.append((description, percent)))
+    yield words
+    listener.reset(token)

@@ -69,6 +69,12 @@ class PostgreSQL:
         )
         return done.stdout.strip()
 
+    def dump(self, database: str) -> bytes:
+        """All that a database holds, by its name or URL; what a column holds as bytes stands there in hex."""
+        (program,) = needed("pg_dump", package="postgresql-client")
+        command = [program, "-h", "127.0.0.1", "-p", str(self.port), "-U", self.account, database.rpartition("/")[2]]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
     def new_database(self) -> str:
         """An empty database; gives its URL."""
         name = f"rollcall_{time.monotonic_ns()}"

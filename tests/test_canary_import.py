@@ -21,7 +21,7 @@ from tasks.settings import Settings
 from tasks.store.store import open_store
 from tasks.store.tables import devices
 from tests.fault_server import fault_server
-from tests.servers import PostgreSQL, free_port, needed, wait_until
+from tests.servers import PostgreSQL, free_port, wait_until
 
 
 def test_no_secret_is_left_by_an_import(
@@ -216,7 +216,6 @@ def test_no_secret_reaches_prefects_database_on_postgresql(
     server_on_postgresql: tuple[str, str], postgresql: PostgreSQL, rollcall_home: Path, tmp_path: Path
 ) -> None:
     api_url, database = server_on_postgresql
-    (dump_program,) = needed("pg_dump", package="postgresql-client")
     (tmp_path / "program.py").write_text(PROGRAM)
     tests = Path(__file__).parent
     environment = os.environ | {"PREFECT_API_URL": api_url, "PYTHONPATH": f"{tests.parent}:{tests}"}
@@ -230,9 +229,8 @@ def test_no_secret_reaches_prefects_database_on_postgresql(
     )
 
     dump = ""
-    command = [dump_program, "-h", "127.0.0.1", "-p", str(postgresql.port), "-U", postgresql.account, database]
     for _ in range(60):
-        before, dump = dump, subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        before, dump = dump, postgresql.dump(database).decode()
         if dump == before and "assign-phones" in dump:
             break
         time.sleep(1)

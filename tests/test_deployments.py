@@ -14,12 +14,15 @@ from typing import Any
 
 import httpx
 import pytest
+from canaries import CANARY, PIN, SECRETS
 from servers import PostgreSQL, running_postgresql
 from stack import Stack, running_stack, until
+from test_canary import files_with
 
 from tests.fault_server import fault_server
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+DATABASES = ("ROLLCALL_DATABASE_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
 
 
 @pytest.fixture(scope="module")
@@ -167,13 +170,21 @@ def test_an_administrator_imports_and_approves_in_prefects_pages(stack: Stack) -
 def test_a_cancelled_apply_rolls_back(stack: Stack, database: PostgreSQL) -> None:
     before = users(stack)
     with apply_stopped(database, stack):
-        run = stack.run("import-users/import", profile="staff", upload=stack.upload(people(5, 100)))
+        secret_rows = [f"{row},{CANARY}-{at},{PIN}" for at, row in enumerate(people(5, 100))]
+        upload = stack.upload(secret_rows, header="username,displayname,phone,password,pin")
+        (stack.folder / "users.csv").unlink()
+        run = stack.run("import-users/import", profile="staff", upload=upload)
         until(lambda: apply_waits(database, stack), "apply in the middle of its writes")
         stack.api("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
         ended = stack.ended(run)
 
     assert ended["type"] == "CANCELLED"
     assert users(stack) == before
+    told = b"".join(database.dump(stack.environment[name]) for name in DATABASES)
+    assert run.encode() in told, "the run was not recorded, so nothing was searched"
+    for secret in map(str.encode, SECRETS):
+        leaks = [form for form in (secret, secret.hex().encode()) if form in told]
+        assert (leaks, files_with([stack.folder], secret)) == ([], [])
 
 
 def test_a_run_whose_worker_is_killed_in_apply_is_finished_by_another_worker(

@@ -2,8 +2,11 @@
 
 import importlib.util
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -59,6 +62,21 @@ def test_the_readmes_commands_are_commands(command: str) -> None:
     assert result.exit_code == 0, result.output
     options = [word.partition("=")[0] for word in words if word.startswith("--")]
     assert [option for option in options if option not in result.output] == []
+
+
+def test_the_demo_shows_plan_user_and_a_second_run_with_nothing_to_do() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "ROLLCALL_"))}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+
+    done = subprocess.run(
+        ["sh", "deployments/demo.sh"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    commands = done.stdout.split("\n$ ")
+    assert len(commands) == 7
+    assert "would: 1 create" in commands[2] and "\n1 create, 0 update" in commands[3] and "Max Muster" in commands[4]
+    assert "nothing to do: 0 create, 0 update, 0 remove, 1 unchanged" in commands[5]
 
 
 def test_the_files_named_in_the_readmes_table_exist() -> None:

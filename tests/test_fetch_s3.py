@@ -93,6 +93,12 @@ def test_an_object_comes_whole(store: ObjectStore) -> None:
     assert (source.data, source.facts.name) == (CSV, "s3://staff/export/all%20users.csv")
 
 
+def test_a_download_tells_how_far_it_is(store: ObjectStore, heard: list[tuple[str, float]]) -> None:
+    fetch_source(request(store))
+
+    assert heard[-1] == ("bytes", 100.0)
+
+
 @pytest.mark.parametrize(
     ("path", "secret", "code"),
     [

@@ -1,7 +1,5 @@
 """Long work tells how far it is, whoever listens."""
 
-from collections.abc import Iterator
-
 import polars as pl
 import pytest
 
@@ -12,16 +10,6 @@ from tasks.rendering.structure import compile_structure
 
 FRAME = pl.DataFrame({"#row": [2, 3, 4, 5], "a": ["w", "x", "y", "z"]})
 NAMES = Names(["a"])
-
-
-@pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, float]]]:
-    """What a listener without patience hears."""
-    monkeypatch.setattr("tasks.progress.PATIENCE_SECONDS", 0.0)
-    words: list[tuple[str, float]] = []
-    token = listener.set(lambda description, percent: words.append((description, percent)))
-    yield words
-    listener.reset(token)
 
 
 @pytest.mark.parametrize(
