@@ -1,6 +1,9 @@
 """What the console says of a plan that was imported, of one whose file is gone, and of work that stopped."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -161,3 +164,54 @@ def test_a_run_is_found_by_the_flow_run_that_made_it(place: Path) -> None:
         assert found is not None and found["id"] == run
         assert find_run_ending(connection, "-00000000") is None
     assert new_run_id(datetime.now(UTC), "identity").endswith(ending_of_run_id("identity"))
+
+
+MAKES = """
+import sys, time
+from dataclasses import replace
+from deployments.console.jobs import Jobs
+from tasks.settings import Settings
+from tasks.store.store import open_store
+
+settings = Settings()
+jobs = Jobs(settings.home / "console" / "jobs", open_store(settings).keyring)
+job = jobs.new(sys.argv[1], "staff", "ada")
+jobs.write(replace(job, status=sys.argv[2], steps=[(name, time.time()) for name in sys.argv[3:]]))
+print(job.id, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [
+        (["simulate", "waiting"], "Stopped; nothing was written"),
+        (["simulate", "running", "fetch"], "Stopped; nothing was written"),
+        (["import", "waiting"], "Stopped; nothing was written"),
+        (["import", "running", "fetch", "apply"], "How far it came is not known here."),
+    ],
+)
+def test_work_of_a_console_that_died_is_told_at_once(client: Browser, job: list[str], told: str) -> None:
+    command = [sys.executable, "-c", MAKES, *job]
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as console:
+        assert console.stdout is not None
+        made = console.stdout.readline().strip()
+        assert f'href="/plans/{made}"' in client.get("/under-way").text
+        assert 'role="alert"' not in client.get(f"/plans/{made}").text
+        console.kill()
+
+    page, listed = client.get(f"/plans/{made}").text, client.get("/under-way").text
+    german = client.get(f"/plans/{made}", headers={"accept-language": "de"}).text
+
+    assert told in page and "The console ended" in page and "Simulate again" in page and "Die Konsole endete" in german
+    assert made not in listed and client.app.state.site.jobs.read(made).over
+    assert client.get(f"/plans/{made}/progress").headers["hx-redirect"] == f"/plans/{made}"
+
+
+def test_what_a_job_keeps_is_for_its_owner_only(client: Browser, place: Path) -> None:
+    simulate(client, b"username,displayname,phone\nmmuster,Max Muster,012\n")
+
+    kept = {path.name: path.stat().st_mode & 0o777 for path in (place / "home" / "console" / "jobs").glob("*/*")}
+
+    assert kept == dict.fromkeys(("job.json", "lease", "plan", "failed"), 0o600)

@@ -3,6 +3,9 @@
 The folder holds `job.json` (no secret, no cell), the sealed plan and the sealed failed rows, for 24 hours at most; the
 upload lies sealed in the database, where any worker finds it. So a restart of the console loses nothing, a large file
 never stands in the server's memory, and pages stay quick while a plan is made.
+
+Whoever is to do a job, or does it, holds its lease. Work that is not over and that nobody holds will never be done, and
+is told so at once.
 """
 
 import json
@@ -12,20 +15,27 @@ import secrets
 import shutil
 import time
 from calendar import timegm
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final, Literal
 
+from deployments.console.leases import is_held, take_lease
 from tasks.keyring import Keyring, SealError
 
 Kind = Literal["simulate", "import", "simulate-undo", "undo"]
 Status = Literal["waiting", "running", "done", "failed"]
 
+ENDS: Final = frozenset({"done", "failed"})
+NOT_BEGUN: Final = (
+    "not-begun",
+    "The console ended before this began. Nothing was written; simulate again.",
+)
+INTERRUPTED: Final = (
+    "interrupted",
+    "The console ended before the work did. A worker that does it goes on. Look at the history, and try again.",
+)
 KEPT_SECONDS: Final = 24 * 3600
 _ID: Final = re.compile(r"[0-9a-z-]{10,40}")
 
@@ -66,7 +76,7 @@ class Job:
     @property
     def over(self) -> bool:
         """Whether nothing more will happen."""
-        return self.status in {"done", "failed"}
+        return self.status in ENDS
 
 
 class Jobs:
@@ -75,24 +85,47 @@ class Jobs:
     def __init__(self, folder: Path, keyring: Keyring) -> None:
         self.folder = folder
         self.keyring = keyring
+        self._leases: dict[str, int] = {}
 
     def new(self, kind: Kind, profile: str, actor: str, **facts: Any) -> Job:
-        """A job with an empty folder."""
+        """A job with an empty folder, and its lease, which is held until `let_go`."""
         created = time.time()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(created))
         job = Job(
             id=f"{stamp}-{secrets.token_hex(4)}", kind=kind, profile=profile, actor=actor, created=created, **facts
         )
         self.place(job.id).mkdir(parents=True, mode=0o700)
+        self._leases[job.id] = take_lease(self._lease(job.id))
         self.write(job)
         return job
+
+    def let_go(self, job_id: str) -> None:
+        """Gives up the lease of a job that was made here."""
+        lease = self._leases.pop(job_id, None)
+        if lease is not None:
+            os.close(lease)
+
+    @contextmanager
+    def held(self, job_id: str) -> Generator[None]:
+        """Inside, this process does the job: it holds the lease beside whoever made the job."""
+        lease = take_lease(self._lease(job_id))
+        try:
+            yield
+        finally:
+            os.close(lease)
+
+    def _lease(self, job_id: str) -> Path:
+        return self.place(job_id) / "lease"
 
     def place(self, job_id: str) -> Path:
         """The folder of a job."""
         return self.folder / job_id
 
     def read(self, job_id: str) -> Job | None:
-        """The job; None where there is none (any more), or where its 24 hours are over."""
+        """The job; None where there is none (any more), or where its 24 hours are over.
+
+        One that nobody will end has failed, whatever its file says.
+        """
         if not _ID.fullmatch(job_id):
             return None
         try:
@@ -104,7 +137,23 @@ class Jobs:
             "error": tuple(content["error"] or ()) or None,
         }
         job = Job(**content)
-        return job if time.time() - job.created < KEPT_SECONDS else None
+        if time.time() - job.created >= KEPT_SECONDS:
+            return None
+        return job if job.over else self._unless_interrupted(job)
+
+    def _unless_interrupted(self, job: Job) -> Job | None:
+        try:
+            if is_held(self._lease(job.id)):
+                return job
+            # Whoever did it may have written its end, and let it go, since its file was read.
+            content: dict[str, Any] = json.loads((self.place(job.id) / "job.json").read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        if content["status"] in ENDS:
+            return self.read(job.id)
+        error = NOT_BEGUN if job.status == "waiting" else INTERRUPTED
+        heard = max([job.created, *(began for _, began in job.steps)])
+        return replace(job, status="failed", error=error, finished=heard)
 
     def write(self, job: Job) -> Job:
         """Keeps the job as it is now."""
@@ -119,13 +168,18 @@ class Jobs:
         """Every job, newest first."""
         if not self.folder.is_dir():
             return []
-        names = sorted((path.name for path in self.folder.iterdir()), reverse=True)
-        return [job for job in map(self.read, names) if job is not None]
+        found = (self.read(path.name) for path in self.folder.iterdir())
+        return sorted((job for job in found if job is not None), key=lambda job: job.created, reverse=True)
 
     def keep_failed_rows(self, job_id: str, rows: bytes) -> None:
         """Seals the rows that did not get in."""
-        sealed = self.keyring.seal(rows, table="plans", row=job_id, column="failed")
-        (self.place(job_id) / "failed").write_bytes(sealed)
+        self.keep(job_id, "failed", self.keyring.seal(rows, table="plans", row=job_id, column="failed"))
+
+    def keep(self, job_id: str, name: str, sealed: bytes) -> None:
+        """Keeps something sealed in the job's folder."""
+        path = self.place(job_id) / name
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123 - mode
+            file.write(sealed)
 
     def failed_rows(self, job_id: str) -> bytes | None:
         """The rows that did not get in, as CSV; None where all did, or where no key opens them any more."""
@@ -138,6 +192,7 @@ class Jobs:
     def discard(self, job_id: str) -> None:
         """Takes a job away with all that it kept."""
         if _ID.fullmatch(job_id):
+            self.let_go(job_id)
             shutil.rmtree(self.place(job_id), ignore_errors=True)
 
     def sweep(self, now: float) -> None:
@@ -153,57 +208,3 @@ def _made(place: Path) -> float:
         return timegm(time.strptime(place.name[:15], "%Y%m%d-%H%M%S"))
     except ValueError:
         return float("inf")
-
-
-class Desk:
-    """Hands jobs to two worker processes that stay warm: one makes plans, the other runs flows.
-
-    So a plan never waits for an import. A worker that dies takes only its own job along.
-    """
-
-    def __init__(self, jobs: Jobs) -> None:
-        self.jobs = jobs
-        self._pools: dict[bool, ProcessPoolExecutor] = {}
-        self._lock = Lock()
-
-    def warm(self) -> None:
-        """Starts the workers before their first job."""
-        from deployments.console.work import warm_up
-
-        for flows in (False, True):
-            self._submit(flows, warm_up, flows)
-
-    def hand_over(self, job: Job) -> None:
-        """Begins the job in a worker."""
-        from deployments.console.work import perform
-
-        def note_death(done: Future[None]) -> None:
-            now = self.jobs.read(job.id)
-            if (done.cancelled() or done.exception() is not None) and now is not None and not now.over:
-                message = "The worker ended before the work did. Look at the history, and try again."
-                self.jobs.write(replace(now, status="failed", error=("worker-died", message), finished=time.time()))
-
-        self._submit(job.kind in {"import", "undo"}, perform, job.id).add_done_callback(note_death)
-
-    def close(self) -> None:
-        """Ends the workers once they have done what they are doing."""
-        with self._lock:
-            for pool in self._pools.values():
-                pool.shutdown(wait=False, cancel_futures=True)
-            self._pools.clear()
-
-    def _submit(self, flows: bool, work: Callable[..., None], *arguments: Any) -> Future[None]:
-        with self._lock:
-            try:
-                return self._workers(flows).submit(work, *arguments)
-            except BrokenProcessPool:
-                del self._pools[flows]
-                return self._workers(flows).submit(work, *arguments)
-
-    def _workers(self, flows: bool) -> ProcessPoolExecutor:
-        from deployments.console.work import end_with_console
-
-        if flows not in self._pools:
-            context = get_context("spawn")
-            self._pools[flows] = ProcessPoolExecutor(1, mp_context=context, initializer=end_with_console)
-        return self._pools[flows]

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deployments.console.jobs import Job
+from deployments.console.jobs import INTERRUPTED, Job
 from tasks.run import ending_of_run_id
 from tasks.store.runs import find_run, find_run_ending
 from tasks.store.store import Store
 
-UNSURE: Final = frozenset({"worker-died", "run-failed"})
+UNSURE: Final = frozenset({"worker-died", "run-failed", INTERRUPTED[0]})
 """Errors that do not tell how far the work had come."""
 
 

@@ -7,12 +7,15 @@ each time it speaks to it.
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Final
 
 from deployments.server import POOL, answers, known_server, spare_loopback_the_proxy
 from tasks.prefect_settings import prepare_prefect
 from tasks.settings import Settings
 
-PATIENCE_SECONDS = 1.0
+CLIENT: Final = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
+"""What a client of a server needs, as the environment names it."""
+PATIENCE_SECONDS: Final = 1.0
 
 
 def server_there(settings: Settings) -> dict[str, str] | None:
@@ -21,8 +24,7 @@ def server_there(settings: Settings) -> dict[str, str] | None:
     url = os.environ.get("PREFECT_API_URL")
     known = None if url else known_server(settings)
     if url:
-        names = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
-        told = {name: value for name in names if (value := os.environ.get(name))}
+        told = {name: value for name in CLIENT if (value := os.environ.get(name))}
     elif known is not None:
         told = known.client_environment()
     else:

@@ -16,7 +16,8 @@ from starlette.responses import Response
 from deployments.console import shown
 from deployments.console.access import Access, Person, Role
 from deployments.console.audit import Audit
-from deployments.console.jobs import Desk, Jobs
+from deployments.console.desk import Desk
+from deployments.console.jobs import Jobs
 from deployments.console.plans import Plans
 from deployments.console.refusal import RefusalError
 from deployments.console.samples import Samples

@@ -14,7 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from deployments.console.jobs import Job, Jobs
-from deployments.console.server_link import server_there, talking_to, workers_online
+from deployments.console.server_link import CLIENT, server_there, talking_to, workers_online
 from deployments.imports import run_flow, run_undo_flow, simulate_undo
 from flows.order import as_function, simulate_import, watcher
 from flows.request import ImportRequest, UndoRequest, open_job
@@ -50,15 +50,19 @@ def end_with_console() -> None:
 _working: Final = Lock()
 
 
-def warm_up(flows: bool) -> None:
-    """Loads what the first job would wait for; where flows run, the server that records them as well."""
+def warm_up(flows: bool) -> dict[str, str]:
+    """Loads what the first job would wait for; where flows run, the server that records them as well.
+
+    Gives what a client of that server needs.
+    """
     if not flows:
-        return
+        return {}
     os.environ |= server_there(Settings()) or {}
     server_is_ready = start_server()
     for flow in ("flows.import_users", "flows.undo_import", "deployments.console.on_worker"):
         import_module(flow)
     server_is_ready()
+    return {name: os.environ[name] for name in CLIENT if name in os.environ}
 
 
 def perform(job_id: str) -> None:
@@ -70,7 +74,7 @@ def perform(job_id: str) -> None:
     job = jobs.read(job_id)
     if job is None or job.over:
         return
-    with _working:
+    with _working, jobs.held(job_id):
         _perform(job, jobs, settings)
 
 
@@ -222,7 +226,7 @@ def keep_plan(report: Report, job_id: str, jobs: Jobs) -> None:
             "severity", "row", nulls_last=False, maintain_order=True
         ),
     }
-    (jobs.place(job_id) / "plan").write_bytes(seal_result(shown, PLAN_NAME + job_id, jobs.keyring))
+    jobs.keep(job_id, PLAN_NAME, seal_result(shown, PLAN_NAME + job_id, jobs.keyring))
 
 
 def _told(job: Job, report: Report) -> Job:
