@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from deployments.console.access import Role
-from deployments.console.first_rows import MISREAD, first_rows
+from deployments.console.first_rows import MISREAD, NO_NAMES, first_rows
+from deployments.console.masking import masking_of
 from deployments.console.pages_profiles import proposal
 from deployments.console.samples import whole_lines
+from tasks.decode import decode_text
+from tasks.output import Source, SourceFacts
+from tasks.parse import parse_csv
 from tasks.profile import Profile
 from tasks.profile_file import parse_profile
 from tasks.run import Run
@@ -101,6 +105,38 @@ def test_of_a_new_file_only_columns_with_harmless_names_show() -> None:
     values, found = proposal("Name;Login;Passwort;PIN-Code;Kürzel\nMüller;mm;GEHEIM99;4711;xy\n".encode(), whole=True)
 
     assert values["delimiter"] == ";" and found.rows == [["Müller", "mm", "•••", "•••", "•••"]]
+
+
+@pytest.mark.parametrize("first", ["mm;Max Muster;4711;GEHEIM99", "Max Muster;GEHEIM99", "user;Max;4711;GEHEIM99"])
+def test_the_first_person_of_a_file_without_a_header_is_no_header(first: str) -> None:
+    _, found = proposal(f"{first}\nem;Eva Meier;4712;GEHEIM88\n".encode(), whole=True)
+
+    assert not {"Max Muster", "Max", "4711", "GEHEIM99"} & {*found.columns} and "GEHEIM" not in repr(found)
+    assert found.columns[-1] == f"column_{len(found.columns)}" and found.notes == [NO_NAMES]
+
+
+def test_names_of_a_header_are_shown_as_they_are() -> None:
+    _, found = proposal(b"Name;Login;Kostenstelle;Abteilung\nMax;mm;17;IT\n", whole=True)
+
+    assert found.columns == ["Name", "Login", "Kostenstelle", "Abteilung"] and found.notes == []
+
+
+def test_a_login_without_a_column_proves_no_header() -> None:
+    constant = profile(('return $row["username"];', 'return "somebody";'))
+
+    for stage in ("basic", "prefilter"):
+        found = first_rows(b"GEHEIM99,4711,Berlin,Max Muster\na,b,c,d\n", constant, stage)
+        assert found.columns == ["column_1", "column_2", "column_3", "column_4"]
+
+
+def test_a_note_beside_the_first_rows_holds_no_value_that_is_not_shown() -> None:
+    head = b"username,displayname,Kennwort\nmm,Max,GEHEIM99\nem,Eva,12\n"
+    table = parse_csv(decode_text(Source(data=head, facts=SourceFacts()), profile()), profile())
+    masking = masking_of(table, profile(), profile())
+
+    told = masking.note("Kennwort: GEHEIM99 of mm has 12 characters", table.frame)
+
+    assert told == "Kennwort: ••• of mm has 12 characters"
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ The first 64 KiB of the last upload are kept sealed for that (`samples`); which 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
 
-from deployments.console.masking import Masking, masking_of, reads_alike
+from deployments.console.masking import READING, Masking, masking_of, reading_of
 from deployments.console.shown import cell
 from tasks.decode import decode_text
 from tasks.errors import RollcallError, SourceError
@@ -24,6 +25,13 @@ from tasks.variables import map_variables_of_rows
 
 ROWS: Final = 8
 _EMPTY: Final[tuple[object, ...]] = (None, "", [])
+_OF_THE_FILE: Final = frozenset({"basic", "prefilter"})
+"""The stages whose columns are those of the file."""
+TABLES_KEPT: Final = 8
+NO_NAMES: Final = (
+    "Nothing proves that the first line of the file is a header: it may be the first person. So names that are not "
+    "known are numbered here. If the file has no header, put one above its rows."
+)
 MISREAD: Final = (
     "Read like this, the file has no column that holds the login, so nothing of it is shown. Check the encoding, the "
     "delimiter, the enclosure and the header, or the variable behind 003use_name."
@@ -64,8 +72,8 @@ def first_rows(head: bytes, profile: Profile, stage: str, saved: Profile | None 
 
 
 def _rows(head: bytes, profile: Profile, stage: str, saved: Profile) -> FirstRows:
-    table = _parsed(head, profile)
-    sample = None if reads_alike(profile, saved) else _parsed_as_saved(head, saved)
+    table = _parsed(head, reading_of(profile))
+    sample = None if reading_of(profile) == reading_of(saved) else _parsed_as_saved(head, saved)
     masking = masking_of(table, profile, saved, sample)
     try:
         require_login_column(masking.mapping, masking.header)
@@ -73,10 +81,17 @@ def _rows(head: bytes, profile: Profile, stage: str, saved: Profile) -> FirstRow
         # What is not read right has its cells in the wrong places, or data for a header.
         return FirstRows(error=MISREAD)
     first = replace(table, frame=table.frame.head(ROWS))
-    return _STAGES[stage](first, profile, masking)
+    found = _STAGES[stage](first, profile, masking)
+    if stage in _OF_THE_FILE and not masking.knows_header:
+        return replace(found, columns=masking.shown_names(found.columns), notes=[NO_NAMES])
+    return replace(found, notes=[masking.note(note, first.frame) for note in found.notes])
 
 
-def _parsed(head: bytes, profile: Profile) -> Table:
+@lru_cache(maxsize=TABLES_KEPT)
+def _parsed(head: bytes, reading: tuple[str, ...]) -> Table:
+    """The rows of a beginning; a person who edits has the same one read at every pause."""
+    blank = Profile(title="reading", structure="{}")
+    profile = blank.model_copy(update=dict(zip(READING, reading, strict=True)))
     source = Source(data=head, facts=SourceFacts(name="", size_bytes=len(head)))
     table = parse_csv(decode_text(source, profile), profile)
     return replace(table, issues=table.issues.clear(), aside=table.aside.clear())
@@ -84,7 +99,7 @@ def _parsed(head: bytes, profile: Profile) -> Table:
 
 def _parsed_as_saved(head: bytes, saved: Profile) -> Table | None:
     try:
-        return _parsed(head, saved)
+        return _parsed(head, reading_of(saved))
     except RollcallError:
         return None
 

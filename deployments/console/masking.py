@@ -6,8 +6,11 @@ the edit has the file read differently and cells may shift, by value.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
+
+import polars as pl
 
 from tasks.harmless import FIELD_KEYS, HARMLESS_VARIABLES
 from tasks.mapping import SECRET_KEYS, Mapping, mapping_of
@@ -20,6 +23,8 @@ READING: Final = ("encoding", "delimiter", "line_separator", "enclosure", "escap
 """The settings by which a file is read."""
 TELLING_CHARACTERS: Final = 3
 """A shorter value is found in too many cells to be looked for."""
+WIDE: Final = 4
+"""A header of so many columns has more than one name that is known."""
 KNOWN: Final = (
     HARMLESS_VARIABLES
     | set(FOLLOW_ME)
@@ -87,6 +92,31 @@ class Masking:
             return [self.field(item, shown=shown) for item in value]  # pyright: ignore[reportUnknownVariableType]
         return self.cell(value, shown=shown) if isinstance(value, str) else value if shown else MASK
 
+    @property
+    def knows_header(self) -> bool:
+        """Whether the first line is proved to be a header: by the columns of the login, or by names that are known.
+
+        One known word may be a cell; in a wide header, two must be there.
+        """
+        if self.mapping.columns_behind(self.mapping.structure.login_reads, self.header):
+            return True
+        known = sum(name.casefold() in KNOWN for name in self.header.header)
+        return known >= (2 if len(self.header.header) >= WIDE else 1)
+
+    def shown_names(self, columns: Sequence[str]) -> list[str]:
+        """Names of columns where the first line may be a person: what is no known name is numbered."""
+        return [
+            name if name.casefold() in KNOWN else f"column_{position}" for position, name in enumerate(columns, start=1)
+        ]
+
+    def note(self, text: str, rows: pl.DataFrame) -> str:
+        """A sentence about these rows, without any value of them that is not shown."""
+        hidden = [name for name in self.header.header if name in rows.columns and not self.shows_column(name)]
+        values = {value for row in rows.select(hidden).rows() for value in row} | self.values
+        for value in sorted((each for each in values if _tells(each)), key=len, reverse=True):
+            text = text.replace(value, MASK)
+        return text
+
     def _is_secret(self, name: str) -> bool:
         return name in self.secret or _SOUNDS_SECRET.search(name) is not None
 
@@ -103,9 +133,9 @@ def masking_of(table: Table, profile: Profile, saved: Profile, sample: Table | N
     return Masking(edited, header, secret, names, columns, _secret_values(sample, kept) if sample else frozenset())
 
 
-def reads_alike(profile: Profile, saved: Profile) -> bool:
-    """Whether both profiles have a file read in the same way."""
-    return all(getattr(profile, name) == getattr(saved, name) for name in READING)
+def reading_of(profile: Profile) -> tuple[str, ...]:
+    """How the profile has a file read, in the order of `READING`."""
+    return tuple(getattr(profile, name) for name in READING)
 
 
 def _harmless_names(mapping: Mapping) -> frozenset[str]:
@@ -124,4 +154,8 @@ def _secret_values(sample: Table, mapping: Mapping) -> frozenset[str]:
     secret = mapping.secret_names(Names(sample.facts.header))
     columns = [name for name in sample.facts.header if name in secret]
     values = {value for row in sample.frame.select(columns).rows() for value in row}
-    return frozenset(value for value in values if value and len(value) >= TELLING_CHARACTERS)
+    return frozenset(value for value in values if _tells(value))
+
+
+def _tells(value: str | None) -> TypeGuard[str]:
+    return value is not None and len(value) >= TELLING_CHARACTERS
