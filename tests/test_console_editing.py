@@ -96,8 +96,21 @@ def test_an_edit_outside_the_console_is_a_version_of_its_own(client: Browser, pl
     assert ["mode: upsert" in each.text for each in kept] == [True, True, False, False]
     newest = client.get("/profiles/staff/history").text
     assert "outside the console" in newest and "+ mode: upsert" not in newest.split("What this version changed")[1]
-    outside = client.get(f"/profiles/staff/history?version={kept[1].version}").text
+    outside = client.get(f"/profiles/staff/history?version={kept[1].number}").text
     assert "mode: upsert" in outside.split("What this version changed")[1].partition("The profile as YAML")[0]
+
+
+def test_of_equal_versions_the_one_that_was_asked_for_is_shown(client: Browser, place: Path) -> None:
+    for source in ("return true; // 1", "return true; // 2", "return true; // 1"):
+        save(client, place, "prefilter", source=source)
+    kept = client.app.state.site.versions.of("staff")
+    assert [each.number for each in kept] == [4, 3, 2, 1] and kept[0].version == kept[2].version
+
+    newest, older = (client.get(f"/profiles/staff/history?version={number}").text for number in (4, 2))
+
+    assert "− " in older and "// 2" not in older.split("What this version changed")[1].split("The profile as YAML")[0]
+    assert "// 2" in newest.split("What this version changed")[1].split("The profile as YAML")[0]
+    assert newest.count('aria-current="true"') == older.count('aria-current="true"') == 1
 
 
 def test_a_profile_made_here_has_its_maker_as_first_author(client: Browser, place: Path) -> None:

@@ -135,10 +135,10 @@ def _missing_credentials(profile: Profile) -> list[str]:
 def _show_history(request: Request, visitor: Visitor, saved: Saved) -> Response:
     name = saved.profile.name
     versions = visitor.site.versions.of(name)
-    chosen = request.query_params.get("version", versions[0].version if versions else "")
-    at = next((at for at, each in enumerate(versions) if each.version == chosen), None)
+    asked = request.query_params.get("version", "")
+    at = next((at for at, each in enumerate(versions) if not asked or asked == str(each.number)), None)
     lines = diff(versions[at + 1].text, versions[at].text) if at is not None and at + 1 < len(versions) else []
-    values: dict[str, Any] = {"versions": versions, "chosen": chosen, "lines": lines, "text": saved.text}
+    values: dict[str, Any] = {"versions": versions, "chosen": at, "lines": lines, "text": saved.text}
     return page(request, visitor, "tab_history.html", name=name, tab="history", tabs=TABS, **values)
 
 

@@ -31,12 +31,16 @@ class ConflictError(Exception):
 
 @dataclass(frozen=True)
 class Version:
-    """One state of a profile; without an author it was written outside the console."""
+    """One state of a profile; without an author it was written outside the console.
+
+    `version` is the digest of the text, which may come again; `number` is the place among the profile's versions.
+    """
 
     version: str
     time: str
     author: str
     text: str
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Versions:
         if not folder.is_dir():
             return []
         files = sorted((path for path in folder.iterdir() if path.suffix == ".json"), reverse=True)
-        return [Version(**json.loads(path.read_text("utf-8"))) for path in files]
+        return [Version(**json.loads(path.read_text("utf-8")), number=int(path.stem)) for path in files]
 
     def _keep_outside_edit(self, path: Path, text: str) -> None:
         """Keeps what was not saved here last, so that nobody here is taken for its author."""
