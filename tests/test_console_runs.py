@@ -135,3 +135,20 @@ def test_phones_that_asked_are_listed_and_found(client: Browser) -> None:
 
     assert "00:04:13:aa:bb:cc" in every and "80:5e:c0:00:00:01" in every
     assert "00:04:13:aa:bb:cc" not in found and "80:5e:c0:00:00:01" in found
+
+
+def test_the_list_tells_profiles_apart(client: Browser, place: Path) -> None:
+    staff = place / "profiles" / "staff.yaml"
+    text = staff.read_text("utf-8")
+    others = {
+        "own": text.replace("title: Users from CSV", "title: Berger & Lang"),
+        "spoken": text.replace('comments: ""', "comments: HR export, comes every night"),
+        "fetched": text.replace("type: upload", "type: url\nurl: https://hr.example/secret/users.csv"),
+    }
+    for name, content in others.items():
+        staff.with_name(f"{name}.yaml").write_text(content, "utf-8")
+
+    listed = client.get("/profiles").text
+
+    assert "Users from CSV" not in listed and "/secret/" not in listed
+    assert all(told in listed for told in ("Berger &amp; Lang", "HR export, comes every night", "hr.example"))

@@ -18,6 +18,7 @@ from deployments.console import (
     pages_automate,
     pages_edit,
     pages_history,
+    pages_live,
     pages_people,
     pages_plan,
     pages_profiles,
@@ -49,6 +50,7 @@ def create_app(settings: Settings, access: Access) -> FastAPI:
         yield
         tidying.cancel()
         site.schedules.close()
+        site.under_way.close()
         site.desk.close()
 
     app = FastAPI(title="Rollcall console", docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
@@ -59,6 +61,7 @@ def create_app(settings: Settings, access: Access) -> FastAPI:
         pages_plan,
         pages_automate,
         pages_edit,
+        pages_live,
         pages_save,
         pages_history,
         pages_people,

@@ -57,7 +57,7 @@ def run_on_worker(deployment: str, request: dict[str, Any], tell: Callable[[str,
     with get_client(sync_client=True) as client:
         while True:
             run = client.read_flow_run(started.id)
-            for step, began in _steps(client, run.id):
+            for step, began in steps_begun(client, run.id):
                 if step not in told:
                     told.add(step)
                     tell(str(run.id), step, began)
@@ -84,16 +84,21 @@ def flow_run_of(run: str) -> str | None:
     return None
 
 
-def _steps(client: SyncPrefectClient, run: UUID) -> list[tuple[str, float]]:
+def steps_begun(client: SyncPrefectClient, run: UUID) -> list[tuple[str, float]]:
+    """The steps of a flow run that began, each with its time, in their order."""
     which = FlowRunFilter(id=FlowRunFilterId(any_=[run]))
     found = client.read_task_runs(flow_run_filter=which, sort=TaskRunSort.EXPECTED_START_TIME_ASC, limit=200)
     begun = {each.name: each.start_time or each.expected_start_time for each in found}
     return [(name, when.timestamp()) for name in ORDER if (when := begun.get(name)) is not None]
 
 
-def _ended(run: FlowRun) -> Ended:
+def told_by(run: FlowRun) -> tuple[str, str, bool]:
+    """The name of a flow run's state, what it says, and whether the run is not completed."""
     state = run.state
     name, message = (state.name or "", state.message or "") if state is not None else ("", "")
-    failed = state is None or not state.is_completed()
-    ours = new_run_id(run.created or datetime.now(UTC), str(run.id))
-    return Ended(ours, name, _RAISED.sub("", message), failed)
+    return name, _RAISED.sub("", message), state is None or not state.is_completed()
+
+
+def _ended(run: FlowRun) -> Ended:
+    name, message, failed = told_by(run)
+    return Ended(new_run_id(run.created or datetime.now(UTC), str(run.id)), name, message, failed)

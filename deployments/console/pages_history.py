@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from deployments.console.access import Role
+from deployments.console.pages_live import show_live, work_under_way
 from deployments.console.pages_plan import attachment
 from deployments.console.refusal import RefusalError
 from deployments.console.server_link import server_there, talking_to
@@ -32,7 +33,8 @@ def list_runs(request: Request, visitor: Viewer) -> Response:
     cut = cut_of(request)
     with visitor.site.store.open() as connection:
         found = page_of_runs(connection, cut)
-    return page(request, visitor, "runs.html", runs=found.rows, pager=pager(request, cut, found.total))
+    values: dict[str, Any] = {"runs": found.rows, "under_way": work_under_way(visitor.site)}
+    return page(request, visitor, "runs.html", pager=pager(request, cut, found.total), **values)
 
 
 @router.get("/runs/{run_id}")
@@ -41,7 +43,9 @@ def show_run(request: Request, visitor: Viewer, run_id: str) -> Response:
     cut, show = cut_of(request), request.query_params.get("show", "")
     show = show if show in SHOWN else "changes"
     with visitor.site.store.open() as connection:
-        run = _run(connection, run_id)
+        run = find_run(connection, run_id)
+        if run is None:
+            return show_live(request, visitor, run_id)
         codes = visitor.site.codes.of(run_id, lambda: codes_of_run(connection, run_id))
         found = _page(connection, run_id, show, cut, codes)
         answerable = _can_be_answered(connection, run)
@@ -104,11 +108,13 @@ def download_failed_rows(visitor: Operator, run_id: str) -> Response:
 @router.get("/runs/{run_id}/prefect")
 def open_in_prefect(visitor: Viewer, run_id: str) -> Response:
     """On to the flow run in Prefect's pages."""
-    with visitor.site.store.open() as connection:
-        _run(connection, run_id)
+    live = visitor.site.under_way.run(run_id)
+    if live is None:
+        with visitor.site.store.open() as connection:
+            _run(connection, run_id)
     job = next((job for job in visitor.site.jobs.all() if job.run == run_id), None)
     server = server_there(visitor.site.settings)
-    flow_run = job.flow_run if job is not None else ""
+    flow_run = job.flow_run if job is not None else live.flow_run if live is not None else ""
     if server is not None and not flow_run:
         with talking_to(server):
             from deployments.console.on_worker import flow_run_of

@@ -16,6 +16,7 @@ from deployments.console.outcome import stopped, work_on_plans
 from deployments.console.receive import Fields, Received, receive_form
 from deployments.console.refusal import RefusalError
 from deployments.console.saved import require_profile, saved_profile
+from deployments.console.steps import steps_of
 from deployments.console.web import (
     Admin,
     CheckedForm,
@@ -30,7 +31,6 @@ from deployments.console.web import (
     require_token,
 )
 from tasks.errors import WrongUseError
-from tasks.step import ORDER
 from tasks.store.runs import find_run
 from tasks.uploads import UploadLimits, UploadWriter, find_upload, forget_upload
 
@@ -97,7 +97,15 @@ def show_plan(request: Request, visitor: Viewer, job_id: str) -> Response:
     plan = visitor.site.plans.of(job_id) if job.status == "done" else None
     if plan is None:
         ending = stopped(job, visitor.site.store) if job.status == "failed" else None
-        return page(request, visitor, "progress.html", job=job, steps=_steps(job), now=time.time(), ending=ending)
+        return page(
+            request,
+            visitor,
+            "progress.html",
+            job=job,
+            steps=steps_of(job.kind, job.steps),
+            now=time.time(),
+            ending=ending,
+        )
     cut, show = cut_of(request), request.query_params.get("show", "changes")
     show = show if show in {"changes", "phones", "issues"} else "changes"
     pages = {"changes": plan.page_of_changes, "phones": plan.page_of_phones, "issues": plan.page_of_issues}
@@ -123,7 +131,7 @@ def show_progress(request: Request, visitor: Viewer, job_id: str) -> Response:
     job = _job(visitor, job_id)
     if job.over:
         return Response(headers={"HX-Redirect": f"/plans/{job_id}"})
-    return page(request, visitor, "progress_part.html", job=job, steps=_steps(job), now=time.time())
+    return page(request, visitor, "progress_part.html", job=job, steps=steps_of(job.kind, job.steps), now=time.time())
 
 
 @router.post("/plans/{job_id}/import")
@@ -245,18 +253,6 @@ def _work_on(visitor: Visitor, plan: Job, done: str) -> Response | None:
     if work.over:
         raise RefusalError(409, done)
     return go(f"/plans/{work.id}")
-
-
-def _steps(job: Job) -> list[tuple[str, float | None]]:
-    """Every step of the work with the time at which it began; None for what is still to come."""
-    begun = dict(job.steps)
-    order = {
-        "import": ORDER,
-        "simulate": tuple(name for name in ORDER if name not in {"apply"}),
-        "undo": ("apply", "report"),
-        "simulate-undo": (),
-    }[job.kind]
-    return [(name, begun.get(name)) for name in order]
 
 
 def _has_its_file(visitor: Visitor, job: Job) -> bool:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -11,6 +13,7 @@ from starlette.responses import Response
 from deployments.console.first_rows import FirstRows, first_rows
 from deployments.console.outcome import work_on_plans
 from deployments.console.pages_automate import PRESETS
+from deployments.console.pages_live import work_under_way
 from deployments.console.receive import Fields, Sink, receive_form
 from deployments.console.refusal import RefusalError
 from deployments.console.samples import whole_lines
@@ -21,7 +24,7 @@ from tasks.dialect import resolve_dialect
 from tasks.errors import ProfileError, RollcallError, WrongUseError
 from tasks.output import Source, SourceFacts
 from tasks.profile import Profile
-from tasks.profile_file import new_profile, profile_files
+from tasks.profile_file import load_template, new_profile, profile_files
 from tasks.run import timestamp
 from tasks.store.pages import last_runs
 from tasks.store.views import owners
@@ -49,6 +52,14 @@ class Listed:
     problem: str
     last: dict[str, Any] | None
 
+    @property
+    def about(self) -> str:
+        """What tells it from the others: its own title, its comments, or where it fetches from."""
+        if self.profile is None:
+            return self.problem
+        own = self.profile.title if self.profile.title != _usual_title() else ""
+        return own or next(iter(self.profile.comments.split("\n")), "") or _host(self.profile.url or "")
+
 
 @router.get("/profiles")
 def list_profiles(request: Request, visitor: Viewer) -> Response:
@@ -62,7 +73,7 @@ def list_profiles(request: Request, visitor: Viewer) -> Response:
     values: dict[str, Any] = {
         "profiles": listed,
         "plans": [(job, work.get(job.id)) for job in every if job.kind == "simulate"][:5],
-        "under_way": [job for job in every if not job.over],
+        "under_way": work_under_way(visitor.site),
         "standing": visitor.site.schedules.standing(),
         "orphans": orphans,
         "last": last,
@@ -128,6 +139,19 @@ class _Nothing:
 
     def abandon(self) -> None:
         pass
+
+
+@cache
+def _usual_title() -> str:
+    return load_template().title
+
+
+def _host(url: str) -> str:
+    """The host of a URL: the rest of it may hold what is not for a list."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _listed(path: Path, last: dict[str, Any] | None) -> Listed:

@@ -23,6 +23,7 @@ from deployments.console.refusal import RefusalError
 from deployments.console.samples import Samples
 from deployments.console.schedules import Schedules
 from deployments.console.sessions import COOKIE, LIFETIME_SECONDS, Guesses, Session, Sessions
+from deployments.console.under_way import UnderWay
 from deployments.console.versions import Versions
 from deployments.console.words import Tongue, preferred, said
 from tasks.settings import Settings
@@ -68,6 +69,7 @@ class Site:
     samples: Samples
     versions: Versions
     schedules: Schedules
+    under_way: UnderWay
     templates: Environment
     codes: Counted
 
@@ -79,6 +81,7 @@ def open_site(settings: Settings, access: Access) -> Site:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     jobs = Jobs(home / "jobs", store.keyring)
     jobs.sweep(time.time())
+    desk = Desk(jobs)
     return Site(
         settings=settings,
         store=store,
@@ -87,11 +90,12 @@ def open_site(settings: Settings, access: Access) -> Site:
         guesses=Guesses(),
         audit=Audit(settings.home / "audit.log"),
         jobs=jobs,
-        desk=Desk(jobs),
+        desk=desk,
         plans=Plans(jobs),
         samples=Samples(home / "samples", store.keyring),
         versions=Versions(home / "versions"),
         schedules=Schedules(settings),
+        under_way=UnderWay(settings, desk.recorder),
         templates=_environment(),
         codes=Counted(),
     )
