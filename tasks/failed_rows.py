@@ -6,6 +6,7 @@ it: a padded one would get in by itself. Only the message is ours, and only it i
 
 import csv
 import re
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -27,6 +28,8 @@ ADDED: Final = ("row", "code", "message")
 BROKEN_GRAMMAR: Final = frozenset({"stray-enclosure", "enclosure-not-closed"})
 MALFORMED: Final = BROKEN_GRAMMAR | {"too-many-cells", "too-few-cells"}
 FORMULA: Final = re.compile(r"^\s*[=+\-@|%]")
+# A cell may be as long as its file. The limit is the whole process's, all threads included: lifted once, for good.
+csv.field_size_limit(sys.maxsize)
 
 
 @dataclass(frozen=True)
@@ -128,14 +131,6 @@ def _malformed(table: Table, errors: dict[int, tuple[str, str]], writer: _Writer
 
 def masked_rows(content: bytes, facts: SourceFacts, secret: Collection[str]) -> str:
     """Failed rows for a screen: secret columns masked; a malformed line, whose cells have shifted, masked whole."""
-    limit = csv.field_size_limit(max(len(content), 1))
-    try:
-        return _masked(content, facts, secret)
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _masked(content: bytes, facts: SourceFacts, secret: Collection[str]) -> str:
     quoting = csv.QUOTE_MINIMAL if facts.enclosure else csv.QUOTE_NONE
     lines = StringIO(_text(content, facts), newline="")
     rows = csv.reader(lines, quoting=quoting, delimiter=facts.delimiter, quotechar=facts.enclosure or None)

@@ -1,5 +1,9 @@
 """What the failed rows promise: mended, they get in; as they are, they do not."""
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -142,3 +146,23 @@ def test_cells_read_back_equal(rows: list[tuple[str, str]], escape: str) -> None
     )
 
     assert again.frame.drop(ROW, LINE).rows() == rows
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_two_people_may_look_at_failed_rows_at_once() -> None:
+    facts = SourceFacts(enclosure='"')
+    row, header = b"2,login-missing,No", b"name,row,code,message\n"
+    short, long = header + b"x," + row, header + b"\n".join(b"y" * 200 + b"," + row for _ in range(3000))
+
+    with ThreadPoolExecutor(2) as people:
+        shown = list(people.map(lambda file: masked_rows(file, facts, set()), [short, long] * 100))
+
+    assert all(shown)
