@@ -132,10 +132,6 @@ class Keyring:
         ]
         return pl.Series(sealed.name, plain, dtype=pl.String)
 
-    def is_current(self, sealed: bytes) -> bool:
-        """Whether the current key closed this value; if not, sealing it again takes it out of an older key's reach."""
-        return sealed[len(SEALED_VERSION) : _HEAD_BYTES] == self._current.id
-
     def fingerprint(self, login: str, field: str, value: str) -> bytes:
         """16 bytes that change with the value; keyed per login and field, so that equal pins do not look equal."""
         digest = self._fingerprint_start(field)

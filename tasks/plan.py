@@ -27,6 +27,7 @@ OUTCOMES: Final = (
     "conflict",
     "protected",
 )
+"""In the order in which people read them."""
 WAS: Final = "#was"
 
 PHONE_CHANGES_SCHEMA: Final = pl.Schema(
@@ -148,22 +149,7 @@ class Plan(Output):
 def summary_line(summary: dict[str, int]) -> str:
     """The one line with the same words everywhere: `12 create, 3 update, 1 remove, 240 unchanged, 4 rejected`."""
     always = ("create", "update", "remove", "unchanged")
-    return ", ".join(f"{summary[name]} {name}" for name in _LINE_ORDER if name in always or summary[name])
-
-
-_LINE_ORDER: Final = (
-    "create",
-    "update",
-    "remove",
-    "release",
-    "disable",
-    "enable",
-    "unchanged",
-    "filtered",
-    "rejected",
-    "conflict",
-    "protected",
-)
+    return ", ".join(f"{summary[name]} {name}" for name in OUTCOMES if name in always or summary[name])
 
 
 def phonebook_prefixes(columns: list[str]) -> list[str]:

@@ -118,4 +118,3 @@ Source: phone-system.md section 5, and all that the IEEE's registry gives to the
 library keeps the registry well, but is not used at run time: it knows companies, not makers of phones (Mitel has four
 names there), and a new version of it could name the same phone differently.
 """
-DEVICE_KINDS: Final = ("ip_phone", "softphone", "mobile")

@@ -37,26 +37,9 @@ def find_ended_run(connection: Connection, run_id: str) -> dict[str, Any] | None
 
 def write_run(connection: Connection, run: Run, plan: Plan, *, status: str, finished: str) -> None:
     """Records a run with its changes and issues, in the caller's transaction."""
-    _forget_failed_attempt(connection, run)
-    connection.execute(
-        sa.insert(runs).values(
-            id=run.id,
-            kind=run.kind,
-            profile=run.profile,
-            mode=plan.mode,
-            started=run.started,
-            finished=finished,
-            status=status,
-            summary=json.dumps(plan.summary),
-            checksum=plan.checksum,
-            held=plan.held if status == "held" else None,
-            source=facts_json(plan.facts),
-            actor=run.actor,
-            profile_digest=run.profile_digest,
-            version=run.version,
-            undoes=run.undoes,
-        )
-    )
+    told = {"checksum": plan.checksum, "held": plan.held if status == "held" else None, "undoes": run.undoes}
+    facts = {"mode": plan.mode, "summary": json.dumps(plan.summary), "source": facts_json(plan.facts)}
+    _record(connection, run, {"finished": finished, "status": status, **facts, **told})
     connection.append(run_changes, _changes(run.id, plan))
     issues = plan.issues.select("row", "line", "column", "code", "severity", "message")
     connection.append(run_issues, _numbered(issues.with_columns(run_id=pl.lit(run.id))))
@@ -64,20 +47,7 @@ def write_run(connection: Connection, run: Run, plan: Plan, *, status: str, fini
 
 def write_audited_run(connection: Connection, run: Run, finished: str, login: str) -> None:
     """Records what somebody did to one person or phone outside an import: its kind is the action of its one change."""
-    connection.execute(
-        sa.insert(runs).values(
-            id=run.id,
-            kind=run.kind,
-            profile=run.profile,
-            mode=run.mode,
-            started=run.started,
-            finished=finished,
-            status="applied",
-            summary=json.dumps(empty_summary()),
-            actor=run.actor,
-            version=run.version,
-        )
-    )
+    _record(connection, run, {"finished": finished, "status": "applied", "summary": json.dumps(empty_summary())})
     if login:
         change = {"run_id": run.id, "position": 1, "login": login, "action": run.kind, "fields": "{}"}
         connection.execute(sa.insert(run_changes).values(**change))
@@ -85,28 +55,14 @@ def write_audited_run(connection: Connection, run: Run, finished: str, login: st
 
 def write_failed_run(connection: Connection, run: Run, finished: str, message: str) -> None:
     """Records a run that ended before there was a plan, with the sentence that said why."""
-    _forget_failed_attempt(connection, run)
-    connection.execute(
-        sa.insert(runs).values(
-            id=run.id,
-            kind=run.kind,
-            profile=run.profile,
-            mode=run.mode,
-            started=run.started,
-            finished=finished,
-            status=FAILED,
-            summary=json.dumps({}),
-            held=message,
-            actor=run.actor,
-            profile_digest=run.profile_digest,
-            version=run.version,
-        )
-    )
+    _record(connection, run, {"finished": finished, "status": FAILED, "summary": json.dumps({}), "held": message})
 
 
-def _forget_failed_attempt(connection: Connection, run: Run) -> None:
-    """Makes room for what this attempt came to: all attempts of one flow run are one run, and bear its id."""
+def _record(connection: Connection, run: Run, ending: dict[str, str | None]) -> None:
+    """The row of a run, in place of a failed attempt's: all attempts of one flow run are one run, and bear its id."""
     connection.execute(sa.delete(runs).where(runs.c.id == run.id, runs.c.status == FAILED))
+    names = ("id", "kind", "profile", "mode", "started", "actor", "profile_digest", "version")
+    connection.execute(sa.insert(runs).values({**{name: getattr(run, name) for name in names}, **ending}))
 
 
 def facts_json(facts: SourceFacts) -> str:

@@ -25,9 +25,6 @@ from tasks.store.tables import (
 from tasks.store.write_new import ENTRY_COLUMNS, create_people, entries_of
 from tasks.user import ROLE_SEPARATOR, SECRET_FIELDS
 
-WRITTEN: Final = ("create", "update", "enable", "disable")
-"""The actions that leave a user in the phone system."""
-
 
 def write_people(connection: Connection, people: pl.DataFrame, run_id: str, now: str) -> None:
     """Brings people into the phone system.
