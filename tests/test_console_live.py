@@ -131,6 +131,16 @@ def test_however_many_look_the_server_is_asked_once_a_second(place: Path) -> Non
     under_way.close()
 
 
+def test_a_run_that_is_listed_is_not_unknown_while_the_server_is_busy(place: Path) -> None:
+    run = live(new_run_id(datetime.now(UTC)))
+    under_way = _Busy(Settings(), [], run, lambda: 100.0)
+
+    assert under_way.runs() == [run] and under_way.run(run.run, 0.01) == run
+
+    under_way.answers.set()
+    under_way.close()
+
+
 class _Counted(UnderWay):
     """Knows its answer without a server, and counts how often it is asked."""
 
@@ -145,6 +155,16 @@ class _Counted(UnderWay):
     def _one(self, run_id: str) -> tuple[LiveRun, ...]:
         self._asked.append(run_id)
         return (self._run,)
+
+
+class _Busy(_Counted):
+    """Lists its run, and takes its time to tell of its steps."""
+
+    answers = threading.Event()
+
+    def _one(self, run_id: str) -> tuple[LiveRun, ...]:
+        self.answers.wait(60)
+        return super()._one(run_id)
 
 
 def live(run: str, **facts: Any) -> LiveRun:

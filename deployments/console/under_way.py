@@ -22,6 +22,8 @@ from tasks.settings import Settings
 FRESH_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 0.05
 """So long a page waits for a new answer before it shows the last one."""
+FIRST_LOOK_SECONDS: Final = 5.0
+"""So long a page waits that has nothing to show before the first answer."""
 LONGEST: Final = timedelta(hours=24)
 SILENT_SECONDS: Final = 600.0
 """No step of an import takes longer without a bound of its own: a process that says nothing for so long may be gone."""
@@ -96,11 +98,19 @@ class UnderWay:
         """One run with its steps; also one that ended lately. None where the server knows none."""
         if not _is_recent(run_id):
             return None
-        return next(iter(self._told(run_id, patience_seconds)), None)
+        listed = self._listed(run_id)
+        told = self._told(run_id, patience_seconds if listed else FIRST_LOOK_SECONDS)
+        return next(iter(told), listed)
 
     def close(self) -> None:
         """Asks nothing any more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _listed(self, run_id: str) -> LiveRun | None:
+        """The run as the last list has it: what a busy server has not told yet is not unknown for that."""
+        with self._lock:
+            known = self._answers[""].told if "" in self._answers else ()
+        return next((live for live in known if live.run == run_id), None)
 
     def _told(self, run_id: str, patience_seconds: float = PATIENCE_SECONDS) -> tuple[LiveRun, ...]:
         with self._lock:
@@ -111,7 +121,7 @@ class UnderWay:
                 answer.asking = self._thread.submit(self._ask, run_id, answer)
             asking = answer.asking
         if asking is not None:
-            wait([asking], patience_seconds)
+            wait([asking], PATIENCE_SECONDS if answer.told else patience_seconds)
         return answer.told
 
     def _ask(self, run_id: str, answer: _Answer) -> None:
