@@ -1,8 +1,10 @@
 # The two commands are `make demo` and `make test`; both set everything up first.
 PYTHON ?= python3
 BIN := .venv/bin
-# A file's tests share servers and browsers; those that bound a time run afterwards, alone.
-SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not clock and not long"
+# A file's tests share servers and browsers; those that bound a time run afterwards, alone. One process more than there
+# are processors, since the tests of servers wait much.
+PROCESSES = $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
+SIDE_BY_SIDE = --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder -m "not clock and not long"
 
 # Some machines forbid Python to keep what it compiled; tests and demo start hundreds of programs.
 unexport PYTHONDONTWRITEBYTECODE

@@ -7,6 +7,7 @@ open: it ends with the process that started it, however that ends.
 
 import asyncio
 import atexit
+import gc
 import os
 import signal
 import socket
@@ -103,6 +104,8 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 def serve(port: int) -> None:
     """Serves until standard input is closed."""
+    # As in the command line: importing makes no garbage, and a server's imports are most of a command's time.
+    gc.set_threshold(100_000)
     import uvicorn
     from prefect.server.api.server import create_app
 
