@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,6 +25,9 @@ import pytest
 from tasks.prefect_settings import prepare_prefect
 from tests.servers import PostgreSQL, running_postgresql
 from tests.world import World
+
+if TYPE_CHECKING:
+    from stack import Stack
 
 TEMPLATES = Path(__file__).parent.parent / ".pytest_cache" / "prefect"
 SLOWEST = (
@@ -163,6 +166,15 @@ def _wait_until_healthy(api_url: str, server: subprocess.Popen[bytes]) -> None:
 def postgresql() -> Iterator[PostgreSQL]:
     with running_postgresql() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def stack(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stack"]:
+    """`rollcall up`, running, with nothing in it but the profile `staff`."""
+    from stack import running_stack
+
+    with running_stack(tmp_path_factory.mktemp("stack"), postgresql) as running:
+        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -187,6 +187,11 @@ class Stack:
         (self.folder / "profiles" / f"{name}.yaml").write_text(text)
 
 
+def people(count: int, start: int = 0) -> list[str]:
+    """Rows of an upload: so many people, each with a number of his own."""
+    return [f"u{n:04},Person {n},{2000 + n}" for n in range(start, start + count)]
+
+
 @contextmanager
 def running_stack(folder: Path, database: PostgreSQL) -> Generator[Stack]:
     """An installation whose phone system and whose Prefect server live in databases of their own."""

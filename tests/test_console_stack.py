@@ -6,23 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from servers import PostgreSQL, running_postgresql
-from stack import Stack, running_stack, until
+from stack import Stack, until
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 PEOPLE = "username,displayname,phone\n" + "".join(f"u{at},Person {at},{2000 + at}\n" for at in range(30))
-
-
-@pytest.fixture(scope="module")
-def database() -> Generator[PostgreSQL]:
-    with running_postgresql() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def stack(database: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("stack"), database) as running:
-        yield running
 
 
 class Console(httpx.Client):

@@ -2,10 +2,6 @@
 
 import json
 import re
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from canaries import CANARY, PIN, SECRETS
-from servers import PostgreSQL, running_postgresql
-from stack import Stack, running_stack, until
+from servers import PostgreSQL
+from stack import Stack, people, until
 from test_canary import files_with
 
 from tests.fault_server import fault_server
@@ -25,29 +21,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 DATABASES = ("ROLLCALL_DATABASE_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
 
 
-@pytest.fixture(scope="module")
-def database() -> Generator[PostgreSQL]:
-    with running_postgresql() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def stack(database: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("stack"), database) as running:
-        yield running
-
-
-def people(count: int, start: int = 0) -> list[str]:
-    return [f"u{n:04},Person {n},{2000 + n}" for n in range(start, start + count)]
-
-
 def users(stack: Stack, profile: str = "staff") -> list[str]:
     found = json.loads(stack.rollcall("users", "--json").stdout)
     return sorted(user["login"] for user in found if user["profile"] == profile)
 
 
 @contextmanager
-def apply_stopped(database: PostgreSQL, stack: Stack) -> Generator[None]:
+def apply_stopped(postgresql: PostgreSQL, stack: Stack) -> Generator[None]:
     """Apply comes to the middle of its writes and waits there: another session holds a table that it writes late."""
     import adbc_driver_postgresql.dbapi as dbapi
 
@@ -58,10 +38,10 @@ def apply_stopped(database: PostgreSQL, stack: Stack) -> Generator[None]:
         connection.rollback()
 
 
-def apply_waits(database: PostgreSQL, stack: Stack) -> bool:
+def apply_waits(postgresql: PostgreSQL, stack: Stack) -> bool:
     name = stack.environment["ROLLCALL_DATABASE_URL"].rpartition("/")[2]
     waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'phonebook'::regclass AND NOT granted"
-    return database.run(waiting, name) != "0"
+    return postgresql.run(waiting, name) != "0"
 
 
 def test_a_run_started_by_parameters_imports_an_upload_which_is_gone_afterwards(stack: Stack) -> None:
@@ -167,20 +147,20 @@ def test_an_administrator_imports_and_approves_in_prefects_pages(stack: Stack) -
     assert users(stack) == []
 
 
-def test_a_cancelled_apply_rolls_back(stack: Stack, database: PostgreSQL) -> None:
+def test_a_cancelled_apply_rolls_back(stack: Stack, postgresql: PostgreSQL) -> None:
     before = users(stack)
-    with apply_stopped(database, stack):
+    with apply_stopped(postgresql, stack):
         secret_rows = [f"{row},{CANARY}-{at},{PIN}" for at, row in enumerate(people(5, 100))]
         upload = stack.upload(secret_rows, header="username,displayname,phone,password,pin")
         (stack.folder / "users.csv").unlink()
         run = stack.run("import-users/import", profile="staff", upload=upload)
-        until(lambda: apply_waits(database, stack), "apply in the middle of its writes")
+        until(lambda: apply_waits(postgresql, stack), "apply in the middle of its writes")
         stack.api("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
         ended = stack.ended(run)
 
     assert ended["type"] == "CANCELLED"
     assert users(stack) == before
-    told = b"".join(database.dump(stack.environment[name]) for name in DATABASES)
+    told = b"".join(postgresql.dump(stack.environment[name]) for name in DATABASES)
     assert run.encode() in told, "the run was not recorded, so nothing was searched"
     for secret in map(str.encode, SECRETS):
         leaks = [form for form in (secret, secret.hex().encode()) if form in told]
@@ -188,14 +168,14 @@ def test_a_cancelled_apply_rolls_back(stack: Stack, database: PostgreSQL) -> Non
 
 
 def test_a_run_whose_worker_is_killed_in_apply_is_finished_by_another_worker(
-    stack: Stack, database: PostgreSQL
+    stack: Stack, postgresql: PostgreSQL
 ) -> None:
     before = users(stack)
-    with apply_stopped(database, stack):
+    with apply_stopped(postgresql, stack):
         run = stack.run("import-users/import", profile="staff", upload=stack.upload(people(7, 200)))
-        until(lambda: apply_waits(database, stack), "apply in the middle of its writes")
+        until(lambda: apply_waits(postgresql, stack), "apply in the middle of its writes")
         stack.kill_worker()
-    until(lambda: not apply_waits(database, stack), "the end of the killed session")
+    until(lambda: not apply_waits(postgresql, stack), "the end of the killed session")
     assert users(stack) == before
 
     ended = stack.ended(run)
@@ -286,20 +266,6 @@ def test_a_profile_elsewhere_is_not_automated_and_a_folder_elsewhere_removes_not
     assert own_deployment(stack, "staff").status_code == 404
 
 
-def test_a_wrong_password_of_the_server_is_told_and_the_new_profile_stays(stack: Stack) -> None:
-    where = {"PREFECT_API_URL": f"{stack.url}/api", "PREFECT_API_AUTH_STRING": "rollcall:wrong"}
-    stranger = replace(stack, environment={**stack.environment, **where})
-
-    new = stranger.rollcall("new", "by-a-stranger")
-    automated = stranger.rollcall("automate", "staff", "--cron", "0 3 * * *", "--force")
-    doctor = stranger.rollcall("doctor")
-
-    hint = "does not let this installation in (401): set PREFECT_API_AUTH_STRING"
-    assert (new.returncode, automated.returncode, doctor.returncode) == (0, 2, 2)
-    assert all(hint in said for said in (new.stderr, automated.stderr, doctor.stdout))
-    assert (stack.folder / "profiles" / "by-a-stranger.yaml").is_file() and "Traceback" not in new.stderr
-
-
 def own_deployment(stack: Stack, profile: str) -> httpx.Response:
     return stack.ask("GET", f"/deployments/name/import-users/profile-{profile}")
 
@@ -324,79 +290,3 @@ def test_a_scheduled_profile_that_is_gone_says_so_once_and_ends_its_schedule(sta
     assert ended["type"] == "FAILED" and "is it mounted? The schedule stays" in ended["message"]
     assert len(own_deployment(stack, "lost").json()["schedules"]) == 1
     assert stack.rollcall("automate", "lost", "--off").returncode == 0
-
-
-def test_up_ends_clean_and_comes_back_with_all_it_had(stack: Stack) -> None:
-    stack.rollcall("automate", "staff", "--cron", "0 12 * * *", "--force")
-    history = stack.rollcall("runs", "--json").stdout
-
-    twice = stack.rollcall("up")
-    code = stack.stop()
-    left = stack.processes()
-    stack.start()
-
-    assert twice.returncode == 2 and f"runs already from {stack.home}, at {stack.url}." in twice.stderr
-    assert (code, left) == (0, [])
-    schedules = stack.api("GET", "/deployments/name/import-users/profile-staff")["schedules"]
-    assert [entry["schedule"]["cron"] for entry in schedules] == ["0 12 * * *"]
-    assert stack.rollcall("runs", "--json").stdout == history
-    assert stack.api("POST", "/flow_runs/count", {}) > 0
-
-
-def test_nothing_outlives_a_terminal_that_is_closed_or_an_up_that_is_killed(stack: Stack) -> None:
-    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under `nohup` it is ignored, and so it should be
-    try:
-        stack.stop()
-        stack.start()
-        assert (stack.stop(signal.SIGHUP), stack.processes()) == (0, [])
-        stack.start()
-    finally:
-        signal.signal(signal.SIGHUP, inherited)
-
-    assert stack.stop(signal.SIGKILL) == -signal.SIGKILL
-    until(lambda: not stack.processes(), "the end of what a killed `rollcall up` had started")
-    stack.start()
-
-
-def test_doctor_finds_all_well(stack: Stack) -> None:
-    done = stack.rollcall("doctor")
-
-    assert done.returncode == 0, done.stdout
-    assert [line.split()[1] for line in done.stdout.splitlines()] == [
-        *("versions", "database", "history", "key", "storage", "profiles", "server", "workers", "clocks")
-    ]
-
-
-def test_a_worker_says_whether_it_is_online_whatever_the_profiles_are_like(stack: Stack) -> None:
-    broken = stack.folder / "profiles" / "broken.yaml"
-    broken.write_text("title: [")
-    online = stack.rollcall("worker", "--check")
-    broken.unlink()
-    elsewhere = "import socket; socket.gethostname = lambda: 'elsewhere'; from deployments.cli import main; main()"
-    offline = subprocess.run(
-        [sys.executable, "-c", elsewhere, "worker", "--check"], env=stack.environment, capture_output=True, check=False
-    )
-
-    assert online.returncode == 0 and online.stdout.startswith(f"{socket.gethostname()}-"), online.stderr
-    assert offline.returncode == 2 and b"No worker of this machine is online" in offline.stderr
-
-
-def test_a_proxy_is_not_asked_for_the_server_on_this_machine(stack: Stack) -> None:
-    proxied = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": "example.org"}
-    behind = replace(stack, environment={**stack.environment, **proxied})
-
-    done = behind.rollcall("worker", "--check")
-
-    assert done.returncode == 0, done.stderr
-
-
-def test_a_page_of_another_origin_cannot_read_the_api_and_nobody_without_the_password(stack: Stack) -> None:
-    foreign = {"Origin": "http://evil.example"}
-    preflight = foreign | {"Access-Control-Request-Method": "POST"}
-    asked = httpx.options(f"{stack.url}/api/flow_runs/filter", headers=preflight)
-    read = httpx.get(f"{stack.url}/api/admin/version", headers=foreign, auth=stack.auth)
-    anonymous = httpx.get(f"{stack.url}/api/admin/version")
-    forged = httpx.post(f"{stack.url}/api/flow_runs/filter", json={}, auth=stack.auth)
-
-    assert all("access-control-allow-origin" not in answer.headers for answer in (asked, read))
-    assert (anonymous.status_code, forged.status_code) == (401, 403)

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import running_postgresql
-from stack import Stack, running_stack, until
+from stack import Stack, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -76,12 +75,6 @@ def receiving() -> Iterator[Receiver]:
 def receiver() -> Generator[Receiver]:
     with receiving() as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
-    with running_postgresql() as database, running_stack(tmp_path_factory.mktemp("stack"), database) as running:
-        yield running
 
 
 def install(stack: Stack, **settings: str) -> str:
