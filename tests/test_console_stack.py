@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from servers import PostgreSQL
 from stack import Stack, until
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::ResourceWarning")]
@@ -55,7 +56,7 @@ def console(stack: Stack) -> Generator[Console]:
 
 
 def test_a_worker_imports_the_plan_that_was_seen_and_the_upload_is_gone(
-    console: Console, stack: Stack, database: PostgreSQL
+    console: Console, stack: Stack, postgresql: PostgreSQL
 ) -> None:
     plan = console.simulated(PEOPLE)
     run = console.ended(console.asks(f"{plan}/import").url.path)
@@ -66,7 +67,7 @@ def test_a_worker_imports_the_plan_that_was_seen_and_the_upload_is_gone(
     assert "<b>30</b>" in page and "Person 29" in page
     assert flow_run["deployment_id"] and flow_run["state"]["name"] == "Applied"
     name = stack.environment["ROLLCALL_DATABASE_URL"].rpartition("/")[2]
-    assert database.run("SELECT count(*) FROM uploads", name) == "0"
+    assert postgresql.run("SELECT count(*) FROM uploads", name) == "0"
 
 
 def test_a_held_run_is_answered_on_its_page_and_a_blind_click_refuses(console: Console, stack: Stack) -> None:
