@@ -1,10 +1,10 @@
 # The two commands are `make demo` and `make test`; both set everything up first.
 PYTHON ?= python3
 BIN := .venv/bin
-# A file's tests share servers and browsers; those that bound a time run afterwards, alone. One process more than there
-# are processors, since the tests of servers wait much.
-PROCESSES = $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
-SIDE_BY_SIDE = --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder -m "not clock and not long"
+# A file's tests share servers and browsers; those that bound a time run afterwards, alone.
+SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not clock and not long"
+# Tests have small frames, and every processor has its tests: threads within them only hand them on to each other.
+TEST := POLARS_MAX_THREADS=1 $(BIN)/pytest
 
 # Some machines forbid Python to keep what it compiled; tests and demo start hundreds of programs.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,7 +25,7 @@ demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh deployments/demo.sh
 
 test: setup
-	$(BIN)/pytest $(SIDE_BY_SIDE)
+	$(TEST) $(SIDE_BY_SIDE)
 	$(BIN)/pytest -m clock
 
 check: setup
@@ -33,7 +33,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(SIDE_BY_SIDE) --cov --cov-report=
+	$(TEST) $(SIDE_BY_SIDE) --cov --cov-report=
 	$(BIN)/pytest -m clock --cov --cov-append --cov-report=term
 	$(BIN)/coverage report --include='tasks/*' --fail-under=95
 

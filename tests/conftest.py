@@ -33,11 +33,15 @@ TEMPLATES = Path(__file__).parent.parent / ".pytest_cache" / "prefect"
 SLOWEST = (
     "test_deployments.py",
     "test_invariants.py",
-    "test_installation.py",
     "test_crash.py",
+    "test_installation.py",
     "test_canary_import.py",
+    "test_up.py",
 )
-"""The files that take minutes, which go first: one of them at the end would be waited for with the others idle."""
+"""The files that take minutes, which go first: one of them at the end would be waited for with the others idle.
+
+Their order keeps installations apart, whose servers have a pulse while they wait.
+"""
 
 
 def pytest_configure(config: pytest.Config) -> None:
