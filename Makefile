@@ -1,7 +1,7 @@
 # The two commands are `make demo` and `make test`; both set everything up first.
 PYTHON ?= python3
 BIN := .venv/bin
-# A file's tests share servers and browsers; those that bound a time run afterwards, alone.
+# A file's tests share servers and browsers; those that bound a time run afterwards, alone and untraced.
 SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not clock and not long"
 # Tests have small frames, and every processor has its tests: threads within them only hand them on to each other.
 TEST := POLARS_MAX_THREADS=1 $(BIN)/pytest
@@ -34,7 +34,7 @@ check: setup
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(TEST) $(SIDE_BY_SIDE) --cov --cov-report=
-	$(BIN)/pytest -m clock --cov --cov-append --cov-report=term
+	$(BIN)/pytest -m clock
 	$(BIN)/coverage report --include='tasks/*' --fail-under=95
 
 format: setup

@@ -199,3 +199,11 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, float]]]:
     token = listener.set(lambda description, percent: words.append((description, percent)))
     yield words
     listener.reset(token)
+
+
+@pytest.fixture(params=["", pytest.param("within two seconds", marks=pytest.mark.clock)])
+def soon(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The test runs twice: among the others, whatever slows them, and against the clock, with nothing beside it."""
+    start = time.monotonic()
+    yield
+    assert not request.param or time.monotonic() - start < 2

@@ -1,7 +1,5 @@
 """Hostile snippets end in a clear error, and soon; nothing that a snippet says becomes code."""
 
-import time
-
 import polars as pl
 import pytest
 
@@ -13,9 +11,6 @@ ROWS = 1_000
 FRAME = pl.DataFrame(
     {"#row": range(2, ROWS + 2), "#line": range(2, ROWS + 2), "a": ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"] * ROWS}
 )
-SECONDS = 2.0
-
-pytestmark = pytest.mark.clock
 
 REFUSED = {
     "program": ('return system("id");', "system() is unknown"),
@@ -119,23 +114,21 @@ FAILING = {
 }
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_a_snippet_may_not_say_is_refused_before_the_first_row(case: str) -> None:
     source, words = REFUSED[case]
-    start = time.monotonic()
     with pytest.raises(ExpressionError) as caught:
         compile_expression(source, name=case)
     assert words in str(caught.value)
     assert all(problem.line and problem.column for problem in caught.value.problems)
-    assert time.monotonic() - start < SECONDS
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("case", FAILING)
-def test_what_has_no_end_is_an_error_of_its_rows_within_two_seconds(case: str) -> None:
+def test_what_has_no_end_is_an_error_of_its_rows(case: str) -> None:
     source, words = FAILING[case]
-    start = time.monotonic()
     result = compile_expression(source, name=case).evaluate(FRAME, Names(["a"]))
-    assert time.monotonic() - start < SECONDS
     assert [error.index for error in result.errors] == list(range(ROWS))
     assert result.values.null_count() == ROWS
     assert any(word in result.errors[0].message for word in words.split("|")), result.errors[0].message

@@ -1,14 +1,10 @@
 """Nothing in a cell breaks out of its string, and nothing in a template does harm or takes long."""
 
-import time
-
 import pytest
 
 from tasks.rendering.rendered import Rendered
 from tasks.rendering.structure import StructureError, compile_structure
 from tests.structures import identity, names_of, problems, render, table_of
-
-pytestmark = pytest.mark.clock
 
 ATTEMPTS = [
     '"',
@@ -99,11 +95,10 @@ REFUSED = [
 ]
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("body", REFUSED)
 def test_what_a_structure_does_not_have_is_refused_at_load(body: str) -> None:
-    start = time.perf_counter()
     assert problems(template(body))
-    assert time.perf_counter() - start < 2
 
 
 TOO_MUCH = [
@@ -122,9 +117,9 @@ TOO_MUCH = [
 LETTERS = "{% for a in 'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz' %}"
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("body", [*TOO_MUCH, LETTERS * 5 + "{{ a }}" + "{% endfor %}" * 5])
 def test_work_without_bounds_ends_in_a_clear_error(body: str) -> None:
-    start = time.perf_counter()
     frame = table_of([{"x": "1", "u": "__class__"}]).frame
     try:
         rendered = compile_structure(template(body)).render(frame, names_of(frame))
@@ -132,7 +127,6 @@ def test_work_without_bounds_ends_in_a_clear_error(body: str) -> None:
         assert "too" in str(error)
     else:
         assert rendered.frames["identity"]["003use_name"].to_list() in ([], [""])
-    assert time.perf_counter() - start < 2
 
 
 def test_a_failing_expression_does_not_tell_the_cell() -> None:
@@ -161,8 +155,7 @@ def test_a_lookup_in_a_dictionary_is_an_ordinary_expression() -> None:
     assert identity(text, x="__class__") == {"003use_bez": "-"}
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("text", ["{{", "{{x", "{{!--", '{"', "{{#if x}}", '"{{x}}",', "/*", "{% if x", '{{"'])
 def test_a_long_broken_text_is_refused_soon(text: str) -> None:
-    start = time.perf_counter()
     assert problems(text * 5_000)
-    assert time.perf_counter() - start < 2
