@@ -1,4 +1,4 @@
-"""Twenty profiles at once over the same extensions: one worker against two, on PostgreSQL, all processes real.
+"""Twenty profiles (or as many as the first argument says) at once over the same extensions: one worker against two.
 
 Every profile claims the same pool of automatic extensions, so every import meets the writes of the others. A worker
 takes one run at a time here, as a machine with one processor would; a last round lets two workers take eight. Printed:
@@ -26,7 +26,7 @@ from tasks.settings import Settings  # noqa: E402
 from tasks.store.store import open_store  # noqa: E402
 from tasks.uploads import UploadLimits, keep_upload  # noqa: E402
 
-PROFILES = 20
+PROFILES = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 PEOPLE = 25
 LONGEST_SECONDS = 600
 
@@ -47,7 +47,7 @@ def main() -> None:
 
 def measure(stack: Stack, rounds: str, *, workers: int, at_once: int) -> float:
     """The time of a round; `rounds` are the letters of all so far, each of which has profiles and people of its own."""
-    until(lambda: stack.online() == workers, 60, "the workers")
+    until(lambda: stack.online() == workers, "the workers")
     names = profiles_of(rounds[-1])
     for name in names:
         stack.profile(name)
