@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from tasks.address import address_rules
 from tasks.archive import Limits, unpack
 from tasks.errors import SourceError, WrongUseError
-from tasks.fetch_options import REFERENCE, masked_url
+from tasks.fetch_options import REFERENCE, masked_url, too_large
 from tasks.issue import Issue, issue_frame
 from tasks.output import Source, SourceFacts
 from tasks.profile import Profile
@@ -125,13 +125,11 @@ def read_file(file: SourceFile, profile: Profile) -> bytes:
 
     Raises: SourceError where it cannot be read, is no regular file or is too large.
     """
-    limit_mib = profile.fetch.size_limit_mib
     try:
         if not file.is_file():
             raise SourceError("file-unreadable", f"{file.name} does not exist or is no file: check its path.")
-        if file.stat().st_size > limit_mib * 2**20:
-            message = f"{file.name} is larger than {limit_mib:g} MiB. If it is meant, raise fetch.size_limit_mib."
-            raise SourceError("source-too-large", message)
+        if file.stat().st_size > profile.fetch.size_limit_mib * 2**20:
+            raise too_large(file.name, profile.fetch)
         return file.read_bytes()
     except OSError as error:
         raise SourceError("file-unreadable", f"{file.name} cannot be read: {error.strerror}.") from None

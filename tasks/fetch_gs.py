@@ -19,6 +19,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession
 from tasks.checked_connection import CheckedAdapter, HeadersCutError
 from tasks.errors import SourceError, WrongUseError
 from tasks.fetch_http import is_transient
+from tasks.fetch_options import too_large
 from tasks.store_connection import StoreConnection, store_connection
 
 if TYPE_CHECKING:
@@ -163,5 +164,5 @@ class _Objects(GCSFileSystem):
         async for piece in answer.content.iter_any():
             body += piece
             if len(body) > self._way.limit_bytes:
-                raise self._way.too_large()
+                raise too_large(self._way.shown, self._way.options)
         return bytes(body)

@@ -25,7 +25,7 @@ from tasks.address import AddressRules
 from tasks.archive import Limits, gunzip, inflate
 from tasks.checked_connection import CheckedAdapter, HeadersCutError
 from tasks.errors import SourceError, TransientSourceError
-from tasks.fetch_options import FetchOptions, has_port
+from tasks.fetch_options import FetchOptions, has_port, too_large
 from tasks.progress import progress
 from tasks.tls import tls_context, tls_fault
 from tasks.watchdog import Watchdog
@@ -184,12 +184,12 @@ def _body(response: requests.Response, exchange: Exchange, url: str) -> bytes:
     pieces: list[bytes] = []
     size = 0
     if stated_bytes is not None and stated_bytes > limit_bytes:
-        raise _too_large(exchange.shown(url), exchange.options)
+        raise too_large(exchange.shown(url), exchange.options)
     with progress("bytes", stated_bytes or 0) as advance:
         while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
             size += len(piece)
             if size > limit_bytes:
-                raise _too_large(exchange.shown(url), exchange.options)
+                raise too_large(exchange.shown(url), exchange.options)
             _seconds_left(exchange, url)
             pieces.append(piece)
             advance(size)
@@ -214,11 +214,6 @@ def _unpacked(response: requests.Response, body: bytes, options: FetchOptions) -
             return inflate(body, limits)
         case _:
             raise SourceError("coding-unknown", f"The server packs its answer as {coding[:40]!r}: only gzip is read.")
-
-
-def _too_large(shown: str, options: FetchOptions) -> SourceError:
-    message = f"{shown} is larger than {options.size_limit_mib:g} MiB. If it is meant, raise fetch.size_limit_mib."
-    return SourceError("source-too-large", message)
 
 
 def _cut(shown: str, found: str) -> TransientSourceError:

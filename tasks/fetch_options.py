@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from tasks.errors import SourceError
+
 REFERENCE: Final = re.compile(r"\$\{([A-Za-z][A-Za-z0-9_-]*)\}")
 SECRET_NAME: Final = re.compile(
     r"authorization|cookie|token|secret|passw|pwd|signature|credential|(^|[-_])(sig|key|auth)($|[-_])|api-?_?key", re.I
@@ -156,3 +158,9 @@ def masked_url(url: str) -> str:
     query = "&".join(f"{name}=•••" for name, _ in parse_qsl(parts.query, keep_blank_values=True))
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}" + (f"?{query}" if query else "")
+
+
+def too_large(shown: str, options: FetchOptions) -> SourceError:
+    """What a source means that is larger than its profile allows, wherever it lies."""
+    message = f"{shown} is larger than {options.size_limit_mib:g} MiB. If it is meant, raise fetch.size_limit_mib."
+    return SourceError("source-too-large", message)

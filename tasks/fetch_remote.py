@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from tasks.errors import SourceError, TransientSourceError, WrongUseError
-from tasks.fetch_options import masked_url
+from tasks.fetch_options import masked_url, too_large
 from tasks.progress import progress
 
 if TYPE_CHECKING:
@@ -50,18 +50,19 @@ def read_remote(request: "FetchRequest", url: str) -> bytes:
 def _read(request: "FetchRequest", parts: SplitResult, shown: str) -> bytes:
     openers = {"sftp": _sftp, "s3": _s3, "gs": _gs, "az": _azure}
     path = unquote(parts.path) if parts.scheme == "sftp" else f"{parts.netloc}{unquote(parts.path)}"
-    limit_mib = request.profile.fetch.size_limit_mib
+    options = request.profile.fetch
+    limit_bytes = options.size_limit_mib * 2**20
     pieces: list[bytes] = []
     size = 0
     with openers[parts.scheme](request, parts, shown) as files:
         stated_bytes = files.ftp.stat(path).st_size if parts.scheme == "sftp" else _size(files.info(path))
-        if stated_bytes is not None and stated_bytes > limit_mib * 2**20:
-            raise _too_large(shown, limit_mib)
+        if stated_bytes is not None and stated_bytes > limit_bytes:
+            raise too_large(shown, options)
         with files.open(path, "rb") as file, progress("bytes", stated_bytes or 0) as advance:
             while piece := file.read(CHUNK_BYTES):
                 size += len(piece)
-                if size > limit_mib * 2**20:
-                    raise _too_large(shown, limit_mib)
+                if size > limit_bytes:
+                    raise too_large(shown, options)
                 if time.monotonic() > request.ends_at:
                     raise TimeoutError
                 pieces.append(piece)
@@ -79,11 +80,6 @@ def _size(details: dict[str, Any]) -> int:
     if details.get("type") == "directory":
         raise FileNotFoundError
     return int(details["size"])
-
-
-def _too_large(shown: str, limit_mib: float) -> SourceError:
-    message = f"{shown} is larger than {limit_mib:g} MiB. If it is meant, raise fetch.size_limit_mib."
-    return SourceError("source-too-large", message)
 
 
 def _sftp(request: "FetchRequest", parts: SplitResult, shown: str) -> AbstractContextManager[Any]:

@@ -122,12 +122,6 @@ class StoreConnection:
             return TransientSourceError(f"http-{status}", text, retry_after_seconds(retry_after))
         return SourceError(f"http-{status}", f"{text} Check the URL and `fetch.endpoint`.")
 
-    def too_large(self) -> SourceError:
-        """What an object means that is larger than the profile allows."""
-        limit_mib = self.options.size_limit_mib
-        message = f"{self.shown} is larger than {limit_mib:g} MiB. If it is meant, raise fetch.size_limit_mib."
-        return SourceError("source-too-large", message)
-
     def failed_by(self, cause: BaseException) -> SourceError:
         """What a failure of the connection means."""
         if self.resolver.refusal:
