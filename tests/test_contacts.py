@@ -12,6 +12,7 @@ from deployments import cli
 from tasks.export import contact_fields, export_csv
 from tasks.profile import Profile
 from tasks.snapshot import Circumstances
+from tasks.store.pages import Cut, page_of_changes
 from tasks.store.read import read_snapshot
 from tasks.store.tables import contact_records, phonebook
 from tests.world import World, codes, counts, people
@@ -75,6 +76,26 @@ def test_a_row_may_make_a_user_a_contact_both_or_neither(here: World) -> None:
     assert counts(report) == {"create": 4, "filtered": 1}
     assert set(here.users()) == {"a", "b"} and set(here.contacts()) == {"Shop", "Bank"}
     assert counts(here.imports(rows, profile_of(here, BOTH))) == {"unchanged": 4, "filtered": 1}
+
+
+def test_a_page_of_a_run_tells_people_before_contacts_wherever_it_is_cut(world: World) -> None:
+    header = "username,displayname,name,tel,mail"
+    rows = people("a,Ann,Shop,1,", "b,Ben,Bank,2,", "c,Cat,,,", header=header)
+    world.imports(rows, profile_of(world, BOTH))
+
+    def told(**cut: object) -> tuple[list[str], int]:
+        with world.connection() as connection:
+            page = page_of_changes(connection, "run-001", Cut(**cut))
+        assert all((row["login"] is None) != (row["contact"] is None) for row in page.rows)
+        return [row["login"] or row["contact"] for row in page.rows], page.total
+
+    everybody = ["a", "b", "c", "Shop", "Bank"]
+    assert told() == (everybody, 5)
+    for limit in (1, 2, 3):
+        assert [name for at in range(0, 6, limit) for name in told(limit=limit, offset=at)[0]] == everybody
+        assert told(only="create", limit=limit, offset=2) == (everybody[2:][:limit], 5)
+        assert told(search="an", limit=limit, offset=1) == (["Bank"], 2)
+    assert told(only="remove") == told(search="nothing") == ([], 0)
 
 
 def test_what_was_changed_by_hand_is_found_by_the_key_and_set_back(here: World) -> None:

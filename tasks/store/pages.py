@@ -1,7 +1,7 @@
 """What the phone system holds, a page at a time: searched, counted and cut by the database; no secret is read here."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -22,6 +22,8 @@ from tasks.store.tables import (
 from tasks.store.views import phones_select, read_runs, runs_select, users_select
 
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}([:. -]?[0-9A-Fa-f]{2}){2,5}")
+_LETTER: Final = re.compile("[A-Za-z]")
+"""What has one is part of no extension, so none is looked at."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,12 @@ def page_of_users(connection: Connection, cut: Cut) -> Page:
         found, every = found.where(sa.exists().where(owned)), every.join(import_records, owned)
     if cut.search:
         holds = _Holds(connection, cut.search)
-        found = found.where(
-            holds(users.c.login, users.c.display_name)
-            | users.c.id.in_(sa.select(extensions.c.user_id).where(holds(extensions.c.number)))
-            | users.c.id.in_(sa.select(voicemail_boxes.c.user_id).where(holds(voicemail_boxes.c.email)))
+        wanted = holds(users.c.login, users.c.display_name) | users.c.id.in_(
+            sa.select(voicemail_boxes.c.user_id).where(holds(voicemail_boxes.c.email))
         )
+        if not _LETTER.search(cut.search):
+            wanted |= users.c.id.in_(sa.select(extensions.c.user_id).where(holds(extensions.c.number)))
+        found = found.where(wanted)
     ids, total = _keys(connection, found, cut, every)
     return Page(connection.read(users_select().where(users.c.id.in_(ids)).order_by(users.c.login)).to_dicts(), total)
 
@@ -78,41 +81,43 @@ def page_of_phones(connection: Connection, cut: Cut) -> Page:
 
 
 def page_of_changes(connection: Connection, run_id: str, cut: Cut) -> Page:
-    """What a run changed, people before contacts, found by a part of login, name or fields; `only` is an action."""
-    changes = _changes_of(run_id).c
-    found = sa.select(changes.place).order_by(changes.place)
-    every = sa.select(sa.func.count().label("total")).select_from(changes.place.table)
+    """What a run changed, people before contacts, found by a part of login, name or fields; `only` is an action.
+
+    The two are cut one after the other: of a union, SQLite would sort and walk through all.
+    """
+    people, of_people = _positions(connection, run_changes, run_id, cut)
+    further = replace(cut, offset=max(cut.offset - of_people, 0), limit=cut.limit - len(people))
+    contacts, of_contacts = _positions(connection, run_contacts, run_id, further)
+    rows = _changes_at(connection, run_changes, run_id, people)
+    rows += _changes_at(connection, run_contacts, run_id, contacts)
+    phones = _phones_of(connection, run_id, [row["login"] for row in rows if row["login"] is not None])
+    return Page([{**row, "phones": phones.get(row["login"], [])} for row in rows], of_people + of_contacts)
+
+
+def _positions(connection: Connection, table: sa.Table, run_id: str, cut: Cut) -> tuple[list[int], int]:
+    """Where a run's wanted changes of people, or of contacts, stand, and how many there are in all."""
+    changes = table.c
+    found = sa.select(changes.position).where(changes.run_id == run_id).order_by(changes.position)
+    every = sa.select(sa.func.count().label("total")).where(changes.run_id == run_id)
     if cut.only:
         found, every = found.where(changes.action == cut.only), every.where(changes.action == cut.only)
     if cut.search:
-        found = found.where(_Holds(connection, cut.search)(changes.login, changes.contact, changes.fields))
-    places, total = _keys(connection, found, cut, every)
-    rows = connection.read(sa.select(*_changes_of(run_id, places).c)).sort("place").to_dicts()
-    phones = _phones_of(connection, run_id, [row["login"] for row in rows if row["login"] is not None])
-    return Page([{**row, "phones": phones.get(row["login"], [])} for row in rows], total)
+        found = found.where(_Holds(connection, cut.search)(changes[_NAMED[table.name]], changes.fields))
+    return _keys(connection, found, cut, every)
 
 
-def _changes_of(run_id: str, places: list[int] | None = None) -> sa.Subquery:
-    """A run's changes of people and, after them, of contacts, or only those in some places; `place` is their order."""
-    people, contacts, absent = run_changes.c, run_contacts.c, sa.cast(sa.null(), sa.Text)
-    one = sa.select(
-        people.position.label("place"),
-        *(people.action, people.login, absent.label("contact"), people.row, people.fields),
-    ).where(people.run_id == run_id)
-    other = sa.select(
-        (contacts.position + _CONTACTS_FROM).label("place"),
-        *(contacts.action, absent.label("login"), contacts.contact, contacts.row, contacts.fields),
-    ).where(contacts.run_id == run_id)
-    if places is not None:
-        # Asked of the union, SQLite would walk through all changes.
-        one = one.where(people.position.in_([place for place in places if place < _CONTACTS_FROM]))
-        other = other.where(
-            contacts.position.in_([place - _CONTACTS_FROM for place in places if place > _CONTACTS_FROM])
-        )
-    return sa.union_all(one, other).subquery("changes")
+def _changes_at(connection: Connection, table: sa.Table, run_id: str, positions: list[int]) -> list[dict[str, Any]]:
+    """The changes at these positions; a person has no `contact`, a contact no `login`."""
+    if not positions:
+        return []
+    changes, named = table.c, _NAMED[table.name]
+    select = sa.select(changes.position, changes.action, changes[named], changes.row, changes.fields)
+    rows = connection.read(select.where(changes.run_id == run_id, changes.position.in_(positions))).sort("position")
+    return [{"login": None, "contact": None, **row} for row in rows.to_dicts()]
 
 
-_CONTACTS_FROM: Final = 1_000_000_000
+_NAMED: Final = {run_changes.name: "login", run_contacts.name: "contact"}
+"""The column that says whose change it is."""
 
 
 def page_of_issues(connection: Connection, run_id: str, cut: Cut, *, failed: bool = False) -> Page:
