@@ -13,6 +13,7 @@ from deployments.terminal import print_json, talk
 from deployments.visible import visible
 from flows.order import simulate_import
 from flows.request import ImportRequest, new_audited_run, now, open_job
+from tasks.counts import number_of
 from tasks.errors import WrongUseError
 from tasks.export import contact_fields, export_csv, export_fields, export_io_json
 from tasks.fetch import FetchRequest
@@ -74,12 +75,13 @@ def _csv_of(
 
     Raises: WrongUseError for a value that the dialect cannot hold.
     """
-    people, entries = (_without_disabled(frame, what) for frame, what in ((people, "users"), (entries, "contacts")))
+    people, entries = _without_disabled(people, "user"), _without_disabled(entries, "contact")
     fields = [export_fields(row, _ip_phone(phones.get(row["login"], []))) for row in people.to_dicts()]
     if any(field.startswith("contact.") for field in mapping_of(profile).structure.printed_reads):
         fields += [contact_fields(contact) for contact in entries.to_dicts()]
     elif entries.height:
-        talk().print(f"{entries.height} contacts are left out: these columns have no place for them. See io-json.")
+        left_out = number_of(entries.height, "contact")
+        talk().print(f"Left out: {left_out}, for which these columns have no place. See io-json.")
     return export_csv(fields, profile)
 
 
@@ -102,7 +104,8 @@ def _encoded(text: str, profile: Profile, last: SourceFacts | None) -> bytes:
 def _without_disabled(frame: pl.DataFrame, what: str) -> pl.DataFrame:
     present = frame.filter(pl.col("missing_since").is_null())
     if present.height < frame.height:
-        talk().print(f"{frame.height - present.height} {what} are left out, whom an import disabled as missing.")
+        left_out = number_of(frame.height - present.height, what)
+        talk().print(f"Left out: {left_out}, whom an import disabled as missing.")
     return present
 
 

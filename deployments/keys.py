@@ -3,6 +3,7 @@
 import click
 
 from flows.request import new_audited_run, now
+from tasks.counts import number_of
 from tasks.settings import Settings
 from tasks.store.rotate_key import rotate_key
 
@@ -14,9 +15,8 @@ def rotate(settings: Settings) -> None:
     """
     rotated = rotate_key(settings, new_audited_run("rotate-key"), now())
     done = rotated.resealed
-    click.echo(
-        f"Key {rotated.key_id} is in force: {done.values} values and {done.fingerprints} fingerprints made anew."
-    )
+    anew = f"{number_of(done.values, 'value')} and {number_of(done.fingerprints, 'fingerprint')}"
+    click.echo(f"Key {rotated.key_id} is in force: {anew} made anew.")
     if settings.key is not None:
         click.echo("Now take the older key out of ROLLCALL_KEY, on every machine.", err=True)
     elif settings.key_file is not None:
@@ -26,11 +26,12 @@ def rotate(settings: Settings) -> None:
     )
     if done.lost_fingerprints:
         click.echo(
-            f"{done.lost_fingerprints} fingerprints stay under the old key, since nobody holds their value any more: "
-            "the next import shows these passwords and pins as changed, and writes what the file says.",
+            f"Under the old key stay {number_of(done.lost_fingerprints, 'fingerprint')}, since nobody holds the value "
+            "any more: the next import shows such a password or pin as changed, and writes what the file says.",
             err=True,
         )
     if rotated.held:
         click.echo(
-            f"{rotated.held} held imports wait: import their files again to get a checksum to approve.", err=True
+            f"Waiting: {number_of(rotated.held, 'held import')}. Import the file again to get a checksum to approve.",
+            err=True,
         )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deployments.terminal import out, print_json, talk
+from tasks.counts import number_of
 from tasks.errors import ProfileError, RollcallError, WrongUseError
 from tasks.mapping import mapping_of
 from tasks.profile_file import find_profile, load_profile, profile_files, profile_warnings
@@ -67,7 +68,8 @@ def _orphans(known: set[str], settings: Settings) -> Iterator[dict[str, str | in
     for profile, (people, contacts) in sorted(found.items()):
         if profile not in known:
             title = (
-                f"gone, and still owns {people} users and {contacts} contacts: put its file back, "
+                f"gone, and still owns {number_of(people, 'user')} and {number_of(contacts, 'contact')}: "
+                "put its file back, "
                 "or let a profile that names them take them with on_existing: adopt"
             )
             yield {"profile": profile, "type": "", "mode": "", "title": title, "users": people, "contacts": contacts}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from tasks.counts import number_of
 from tasks.settings import Settings
 from tasks.shelf import Entry, Shelf, key_shelf, result_shelf
 
@@ -26,12 +27,8 @@ class CacheCounts:
     @property
     def sentence(self) -> str:
         """The counts in words: `3 results removed (1.2 MB), 40 kept (16.0 MB)`."""
-        removed = f"{_results(self.removed)} removed ({_megabytes(self.removed_bytes)})"
+        removed = f"{number_of(self.removed, 'result')} removed ({_megabytes(self.removed_bytes)})"
         return f"{removed}, {self.kept} kept ({_megabytes(self.kept_bytes)})"
-
-
-def _results(count: int) -> str:
-    return "1 result" if count == 1 else f"{count:,} results"
 
 
 def _megabytes(size_bytes: int) -> str:

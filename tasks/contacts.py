@@ -184,8 +184,8 @@ def _issues(beside: pl.DataFrame, records: Records) -> list[pl.DataFrame]:
 def _doubt(records: Records, spared: int) -> pl.DataFrame:
     nowhere = pl.DataFrame({ROW: [None], LINE: [None]}, schema={ROW: pl.Int64, LINE: pl.Int64})
     count = records.unknown_contacts or records.unknown_logins
-    unread = f"{count} rows could not be read well enough to know which contacts they are"
-    text = f"{unread}, so none was removed ({spared} spared)"
+    unread = f"rows that could not be read well enough to know which contacts they are: {count}"
+    text = f"{unread}; so none was removed ({spared} spared)"
     return issues_of_rows(nowhere, None, "contact-unknown-no-removal", text)
 
 

@@ -202,7 +202,7 @@ def _issues_of_file(
     found = [no_issues()]
     if records.unknown_logins:
         text = (
-            f"{records.unknown_logins} rows could not be read well enough to know whose they are, "
+            f"rows that could not be read well enough to know whose they are: {records.unknown_logins}; "
             f"so nothing was removed ({summary['protected']} spared)"
         )
         found.append(issues_of_rows(nowhere, None, "login-unknown-no-removal", text))
@@ -226,6 +226,6 @@ def _gone_columns(records: Records, snapshot: Snapshot, profile: Profile) -> Ite
 
 reconcile = step(
     "reconcile",
-    version=6,
+    version=7,
     reads=("name", "mode", "pool_start", "on_existing", "on_missing", "remove_after_days", "variables", "structure"),
 )(reconcile_records)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from deployments.console.access import Role
@@ -14,6 +15,7 @@ from tasks.settings import Settings
 from tasks.store.runs import find_run
 from tasks.store.seen import Sighting, note_seen
 from tasks.store.store import open_store
+from tasks.store.tables import contact_records, phonebook
 from tests.browsing import Browser, browsers, client, local, place, send
 from tests.world import people
 
@@ -123,6 +125,17 @@ def test_owners_whose_profile_is_gone_are_listed_with_their_number(client: Brows
     assert "users: 2" in client.get("/profiles").text
     assert "Benutzer: 2" in client.get("/profiles", headers={"accept-language": "de"}).text
     assert 'href="/people/a"' in client.get("/people?only=staff").text
+
+
+def test_a_gone_profile_that_owns_contacts_alone_is_listed_too(client: Browser, place: Path) -> None:
+    with open_store(Settings()).open() as connection:
+        connection.append(phonebook, pl.DataFrame({"id": [1], "display_name": ["Bank"]}))
+        connection.append(contact_records, pl.DataFrame({"entry_id": [1], "profile": ["suppliers"], "key": ["bank"]}))
+        connection.commit()
+
+    orphans = client.get("/profiles").text.partition("orphans")[2]
+
+    assert "suppliers" in orphans and "users: 0, contacts: 1" in orphans and "/people?only=suppliers" not in orphans
 
 
 def test_phones_that_asked_are_listed_and_found(client: Browser) -> None:

@@ -180,7 +180,7 @@ def test_who_was_disabled_as_missing_is_left_out_and_stays_so(office: Office) ->
 
     written = office.export("--profile", "staff")
 
-    assert "1 users are left out, whom an import disabled" in " ".join(written.stderr.split())
+    assert "Left out: 1 user, whom an import disabled" in " ".join(written.stderr.split())
     assert counts(office.world.imports(written.stdout_bytes, profile)) == {"unchanged": 1}
     assert not office.world.users()["a"]["enabled"]
 
@@ -194,7 +194,7 @@ def test_without_a_profile_everybody_is_exported_in_the_templates_columns(office
 
     assert written.exit_code == 0 and written.stdout.startswith("displayname,")
     assert len(written.stdout.splitlines()) == 3
-    assert "1 contacts are left out" in written.stderr
+    assert "Left out: 1 contact," in written.stderr
 
 
 def test_reveal_is_for_terminals_only(here: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,10 +115,12 @@ def test_the_command_says_what_would_go_before_it_goes(here: World, monkeypatch:
     monkeypatch.setenv("ROLLCALL_HISTORY_DAYS", "365")
     runner = CliRunner()
 
-    assert "would remove: 1 runs" in runner.invoke(cli.rollcall, ["prune", "--simulate"]).output
+    told = runner.invoke(cli.rollcall, ["prune", "--simulate"]).output
+
+    assert "would remove: 1 run past the time kept, " in told and " expired file" in told
     assert len(here.runs()) > 1
     assert "rollcall prune" in next(check_history(here.settings.model_copy(update={"history_days": 365}))).text
-    assert "removed: 1 runs" in runner.invoke(cli.rollcall, ["prune"]).output
+    assert "removed: 1 run past" in runner.invoke(cli.rollcall, ["prune"]).output
     assert "run-001" not in [run["run"] for run in here.runs()]
 
 

@@ -15,7 +15,7 @@ from tasks.store.pages import (
 )
 from tasks.store.seen import Sighting, list_seen, note_seen
 from tasks.store.tables import import_records, users
-from tasks.store.views import find_user, list_users, owners
+from tasks.store.views import find_user, list_users, owned_counts
 from tests.world import World, people
 
 HEADER = "username,displayname,phone,email,phonemac,roles,job"
@@ -131,9 +131,9 @@ def test_owners_are_counted_and_people_made_by_hand_are_nobodys(filled: World) -
     filled.by_hand(sa.insert(users).values(login="hand", display_name="Hand"))
 
     with filled.connection() as connection:
-        assert owners(connection) == {"staff": 3, "branch": 1}
+        assert owned_counts(connection) == {"staff": (3, 0), "branch": (1, 0)}
         connection.execute(sa.delete(import_records))
-        assert owners(connection) == {}
+        assert owned_counts(connection) == {}
 
 
 def test_a_phone_that_asked_is_listed_until_it_has_a_user(filled: World) -> None:

@@ -27,7 +27,7 @@ from tasks.profile import Profile
 from tasks.profile_file import load_template, new_profile, profile_files
 from tasks.run import timestamp
 from tasks.store.pages import last_runs
-from tasks.store.views import owners
+from tasks.store.views import owned_counts
 
 router = APIRouter()
 
@@ -65,7 +65,7 @@ class Listed:
 def list_profiles(request: Request, visitor: Viewer) -> Response:
     """All profiles with the outcome of their last run; profiles that are gone and left records behind."""
     with visitor.site.store.open() as connection:
-        last, owned = last_runs(connection), owners(connection)
+        last, owned = last_runs(connection), owned_counts(connection)
     listed = [_listed(path, last.get(path.stem)) for path in profile_files(visitor.site.settings)]
     orphans = {name: count for name, count in sorted(owned.items()) if name not in {each.name for each in listed}}
     every = visitor.site.jobs.all()

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 import sqlalchemy as sa
 
+from tasks.counts import number_of
 from tasks.run import timestamp
 from tasks.store.connection import Connection
 from tasks.store.earlier_files import compared_runs
@@ -45,8 +46,9 @@ class Prunable:
     def sentence(self) -> str:
         """The counts in words."""
         return (
-            f"{self.runs} runs past their time, {self.files} expired files (rejected rows, held imports), "
-            f"{self.numbers} freed numbers that may be given out again"
+            f"{number_of(self.runs, 'run')} past the time kept, "
+            f"{number_of(self.files, 'expired file')} (rejected rows, held imports), "
+            f"{number_of(self.numbers, 'freed number')} that may be given out again"
         )
 
 

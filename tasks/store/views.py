@@ -91,13 +91,6 @@ def list_runs(connection: Connection, limit: int = 1000) -> list[dict[str, Any]]
     return read_runs(connection, runs_select().limit(limit))
 
 
-def owners(connection: Connection) -> dict[str, int]:
-    """How many users each profile owns."""
-    count = sa.func.count().label("count")
-    select = sa.select(import_records.c.profile, count).where(import_records.c.profile.is_not(None))
-    return dict(connection.read(select.group_by(import_records.c.profile)).rows())
-
-
 def show_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
     """One run, change by change; None where there is no such run."""
     found = connection.read(sa.select(runs).where(runs.c.id == run_id))
