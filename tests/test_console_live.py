@@ -16,8 +16,14 @@ import pytest
 
 from deployments.console.access import Role
 from deployments.console.under_way import SILENT_SECONDS, LiveRun, UnderWay, asked_for
+from deployments.imports import request_for
+from flows.order import as_function, run_import
+from flows.request import open_job
+from tasks.errors import SourceError
 from tasks.run import new_run_id
 from tasks.settings import Settings
+from tasks.store.store import open_store
+from tasks.store.views import list_runs
 from tests.browsing import Browser, browsers, client, local, place
 from tests.conftest import PrefectServer
 from tests.stack import until
@@ -196,6 +202,28 @@ def test_what_a_run_is_asked_for_is_read_from_parameters_that_anybody_chose(
     parameters: dict[str, Any], expected: tuple[str, str, str]
 ) -> None:
     assert asked_for(parameters) == expected
+
+
+def test_a_failed_run_that_is_retried_is_watched_until_that_ends(
+    client: Browser, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "broken.csv").write_bytes(b"\xff\xfe\x00\xd8broken")
+    with pytest.raises(SourceError):
+        run_import(open_job(request_for("staff", place / "broken.csv", Settings()), Settings()), as_function)
+    with open_store(Settings()).open() as connection:
+        [failed] = list_runs(connection)
+    address = f"/runs/{failed['run']}"
+    assert failed["status"] == "failed" and "/progress" not in client.get(address).text
+
+    again = live(failed["run"], steps=(("fetch", 1010.0),))
+    monkeypatch.setattr(UnderWay, "runs", lambda _: [again])
+    monkeypatch.setattr(UnderWay, "run", lambda *_: again)
+    assert f'hx-get="{address}/progress"' in client.get(address).text
+    assert "Fetch the file" in client.get(f"{address}/progress").text
+
+    monkeypatch.setattr(UnderWay, "runs", lambda _: [])
+    assert client.get(f"{address}/progress").headers["hx-redirect"] == address
+    assert "/progress" not in client.get(address).text
 
 
 def test_a_run_that_nobody_knows_is_told_calmly(client: Browser) -> None:

@@ -59,8 +59,13 @@ def list_under_way(request: Request, visitor: Viewer) -> Response:
     return page(request, visitor, "under_way_part.html", under_way=work_under_way(visitor.site))
 
 
+def is_retried(site: Site, run_id: str) -> bool:
+    """Whether a run that failed is being done once more, as a click on Prefect's Retry has it."""
+    return any(live.run == run_id for live in site.under_way.runs())
+
+
 def show_live(request: Request, visitor: Visitor, run_id: str) -> Response:
-    """The page of a run that the history does not have: its steps as they go, or how it ended."""
+    """The page of a run that the history does not have, or only as failed: its steps as they go, or how it ended."""
     live = _live(visitor, run_id)
     has_server = visitor.site.schedules.standing().there
     return page(request, visitor, "live.html", has_server=has_server, **_values(live))
@@ -70,8 +75,9 @@ def show_live(request: Request, visitor: Visitor, run_id: str) -> Response:
 def show_progress(request: Request, visitor: Viewer, run_id: str) -> Response:
     """The part of that page that moves; once the history has the run, or it ended without, htmx goes on there."""
     with visitor.site.store.open() as connection:
-        is_written = find_run(connection, run_id) is not None
-    live = None if is_written else _live(visitor, run_id)
+        written = find_run(connection, run_id)
+    goes_on = written is None or (written["status"] == "failed" and is_retried(visitor.site, run_id))
+    live = _live(visitor, run_id) if goes_on else None
     if live is None or live.over:
         return Response(headers={"HX-Redirect": f"/runs/{run_id}"})
     return page(request, visitor, "live_part.html", **_values(live))
