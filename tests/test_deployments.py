@@ -222,6 +222,8 @@ def test_a_schedule_fires_and_is_gone_with_its_profile(stack: Stack) -> None:
 
     seldom = stack.rollcall("automate", "nightly", "--cron", "0 3 1 1 *")
     assert seldom.returncode == 0 and "were removed" not in seldom.stderr, seldom.stderr
+    # A run of the next minute that was taken up already would find the profile gone, and end the schedule itself.
+    until(lambda: not runs_of(stack, "nightly", "PENDING", "RUNNING"), "the end of what was begun")
     (stack.folder / "profiles" / "nightly.yaml").unlink()
     stack.rollcall("new", f"another-{time.monotonic_ns()}")
     assert own_deployment(stack, "nightly").json()["schedules"]
@@ -238,13 +240,15 @@ def test_a_schedule_fires_and_is_gone_with_its_profile(stack: Stack) -> None:
 
 def fired(stack: Stack, profile: str) -> dict[str, Any]:
     """The first run that a profile's schedule started, once it has ended."""
-    found = own_deployment(stack, profile).json()
-    assert found["global_concurrency_limit"]["limit"] == 1
-    which = {
-        "deployments": {"id": {"any_": [found["id"]]}},
-        "flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}},
-    }
-    return until(lambda: stack.api("POST", "/flow_runs/filter", which), "the schedule")[0]
+    assert own_deployment(stack, profile).json()["global_concurrency_limit"]["limit"] == 1
+    return until(lambda: runs_of(stack, profile, "COMPLETED", "FAILED", "CRASHED"), "the schedule")[0]
+
+
+def runs_of(stack: Stack, profile: str, *states: str) -> list[dict[str, Any]]:
+    """The runs of a profile's own deployment that are in these states."""
+    deployment = own_deployment(stack, profile).json()["id"]
+    which = {"deployments": {"id": {"any_": [deployment]}}, "flow_runs": {"state": {"type": {"any_": list(states)}}}}
+    return stack.api("POST", "/flow_runs/filter", which)
 
 
 def test_a_profile_elsewhere_is_not_automated_and_a_folder_elsewhere_removes_nothing_in_silence(stack: Stack) -> None:
