@@ -27,7 +27,9 @@ def swallowed_rows(frame: pl.DataFrame, names: Sequence[str], delimiter: str) ->
     if len(names) < 2 or frame.is_empty():
         return []
     suspects = frame.filter(_may_have_line_breaks())
-    found = [issue for name in names for issue in _in_column(suspects, name, len(names) - 1, delimiter)]
+    breaks = suspects.select(pl.col(names).str.contains("\n", literal=True).any())
+    broken = [name for name in names if breaks[name].any()]
+    found = [issue for name in broken for issue in _in_column(suspects, name, len(names) - 1, delimiter)]
     return sorted(found, key=lambda issue: issue.row or 0)
 
 
