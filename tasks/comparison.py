@@ -13,6 +13,7 @@ from tasks.extensions import Settled
 from tasks.login import without
 from tasks.plan import (
     WAS,
+    Sides,
     fields_json,
     json_flag,
     json_roles,
@@ -51,10 +52,8 @@ def compare_rows(mine: pl.DataFrame, settled: Settled, profile: str) -> tuple[pl
 
 
 def _with_fields(rows: pl.DataFrame, differs: dict[str, pl.Expr], profile: str) -> pl.DataFrame:
-    both = _both_sides(rows, profile)
-    fields = fields_json(rows, {name: (condition, *both[name]) for name, condition in differs.items()})
     return rows.with_columns(
-        fields=fields,
+        fields=fields_json(rows, differs, _both_sides(rows, profile)),
         enabled=pl.when(back_again()).then(f"was_enabled{WAS}"),
         **{f"{field}_changed": differs[field] for field in SECRET_FIELDS},
     )
@@ -119,25 +118,31 @@ def _differences(rows: pl.DataFrame, profile: str) -> dict[str, pl.Expr]:
     return changed
 
 
-def _both_sides(rows: pl.DataFrame, profile: str) -> dict[str, tuple[pl.Expr, pl.Expr]]:
-    """For each field: its existing and its wanted value as JSON."""
+def _both_sides(rows: pl.DataFrame, profile: str) -> Sides:
+    """Each field's existing and wanted value as JSON."""
     null, removed = pl.lit("null"), _removed_entries(rows)
     are_new = rows["action"].is_in(["create"]).all()
-    both: dict[str, tuple[pl.Expr, pl.Expr]] = {}
-    for name in text_fields(rows.columns):
-        was = null if are_new else _as_json(rows, name, f"{name}{WAS}")
-        wanted, gone = _as_json(rows, name, name), removed.get(name.rpartition(".")[0])
-        both[name] = was, wanted if gone is None else pl.when(gone).then(null).otherwise(wanted)
-    both["extension"] = json_text(rows, f"extension{WAS}"), json_text(rows, "number")
-    both["extension_automatic"] = json_flag(pl.col(f"automatic{WAS}")), json_flag(pl.col("automatic"))
+    flags = {
+        "extension_automatic": (json_flag(pl.col(f"automatic{WAS}")), json_flag(pl.col("automatic"))),
+        "enabled": (json_flag(pl.lit(False)), json_flag(pl.lit(True))),
+    }
     for field in SECRET_FIELDS:
-        both[field] = json_secret(pl.col(f"has_{field}{WAS}")), json_secret(pl.lit(True))
+        flags[field] = json_secret(pl.col(f"has_{field}{WAS}")), json_secret(pl.lit(True))
     for prefix in phonebook_prefixes(rows.columns):
-        both[prefix] = json_flag(pl.col(f"{prefix}{WAS}").fill_null(False)), json_flag(pl.col(prefix))
-    both["enabled"] = json_flag(pl.lit(False)), json_flag(pl.lit(True))
-    both["missing_since"] = json_text(rows, f"missing_since{WAS}"), null
-    both["profile"] = json_text(rows, f"profile{WAS}"), pl.lit(json.dumps(profile))
-    return both
+        flags[prefix] = json_flag(pl.col(f"{prefix}{WAS}").fill_null(False)), json_flag(pl.col(prefix))
+    ends = {"missing_since": null, "profile": pl.lit(json.dumps(profile))}
+
+    def sides(name: str) -> tuple[pl.Expr, pl.Expr]:
+        if name in flags:
+            return flags[name]
+        was = null if are_new else _as_json(rows, name, f"{name}{WAS}")
+        if name in ends:
+            return was, ends[name]
+        wanted = _as_json(rows, name, "number" if name == "extension" else name)
+        gone = removed.get(name.rpartition(".")[0])
+        return was, wanted if gone is None else pl.when(gone).then(null).otherwise(wanted)
+
+    return sides
 
 
 def _removed_entries(rows: pl.DataFrame) -> dict[str, pl.Expr]:
@@ -160,16 +165,23 @@ def existing_fields_json(frame: pl.DataFrame) -> pl.Series:
     Shape: `frame` has the columns of a snapshot's users.
     """
     null = pl.lit("null")
-    changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]] = {}
-    for name in text_fields(frame.columns):
-        changed[name] = (pl.col(name).fill_null("") != "", _as_json(frame, name, name), null)
-    for prefix in phonebook_prefixes(frame.columns):
-        changed[prefix] = (pl.col(prefix).fill_null(False), json_flag(pl.col(prefix)), null)
-    changed["extension"] = (pl.col("extension").is_not_null(), json_text(frame, "extension"), null)
-    changed["extension_automatic"] = (pl.col("automatic").fill_null(False), json_flag(pl.col("automatic")), null)
-    changed["enabled"] = (~pl.col("enabled"), json_flag(pl.col("enabled")), null)
-    changed["missing_since"] = (pl.col("missing_since").is_not_null(), json_text(frame, "missing_since"), null)
-    changed["was_enabled"] = (~pl.col("was_enabled"), json_flag(pl.col("was_enabled")), null)
-    for field in SECRET_FIELDS:
-        changed[field] = (pl.col(f"has_{field}"), json_secret(pl.lit(True)), null)
-    return fields_json(frame, changed)
+    entries = phonebook_prefixes(frame.columns)
+    differs = {
+        **{name: pl.col(name).fill_null("") != "" for name in text_fields(frame.columns)},
+        **{prefix: pl.col(prefix).fill_null(False) for prefix in entries},
+        "extension": pl.col("extension").is_not_null(),
+        "extension_automatic": pl.col("automatic").fill_null(False),
+        "enabled": ~pl.col("enabled"),
+        "missing_since": pl.col("missing_since").is_not_null(),
+        "was_enabled": ~pl.col("was_enabled"),
+        **{field: pl.col(f"has_{field}") for field in SECRET_FIELDS},
+    }
+
+    def sides(name: str) -> tuple[pl.Expr, pl.Expr]:
+        if name in SECRET_FIELDS:
+            return json_secret(pl.lit(True)), null
+        if name in {*entries, "enabled", "was_enabled"}:
+            return json_flag(pl.col(name)), null
+        return json_flag(pl.col("automatic")) if name == "extension_automatic" else _as_json(frame, name, name), null
+
+    return fields_json(frame, differs, sides)

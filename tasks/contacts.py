@@ -64,9 +64,9 @@ def existing_contact_json(frame: pl.DataFrame) -> pl.Series:
 
     Shape: `frame` has the columns of a snapshot's contacts.
     """
-    changed = {name: (pl.col(name) != "", json_text(frame, name), _NULL) for name in CONTACT_COLUMNS}
-    changed["missing_since"] = (pl.col("missing_since").is_not_null(), json_text(frame, "missing_since"), _NULL)
-    return fields_json(frame, changed)
+    differs = {name: pl.col(name) != "" for name in CONTACT_COLUMNS}
+    differs["missing_since"] = pl.col("missing_since").is_not_null()
+    return fields_json(frame, differs, lambda name: (json_text(frame, name), _NULL))
 
 
 def _beside_existing(
@@ -117,24 +117,28 @@ def _compared(beside: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     rows = beside.with_columns(
         pl.when(creates).then(pl.col(name).fill_null("")).otherwise(name).alias(name) for name in CONTACT_COLUMNS
     )
-    changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]] = {}
-    for name in CONTACT_COLUMNS:
-        differs = pl.col(name) != pl.when(creates).then(pl.lit("")).otherwise(f"{name}{WAS}")
-        before = pl.when(creates).then(_NULL).otherwise(json_text(rows, f"{name}{WAS}"))
-        changed[name] = (differs.fill_null(False), before, json_text(rows, name))
     back = touched & pl.col(f"missing_since{WAS}").is_not_null()
     takes = touched & owner.ne_missing(profile.name)
-    changed["enabled"] = (back, json_flag(pl.lit(False)), json_flag(pl.lit(True)))
-    changed["missing_since"] = (back, json_text(rows, f"missing_since{WAS}"), _NULL)
-    changed["key"] = (takes, json_text(rows, f"key{WAS}"), json_text(rows, "key"))
-    changed["profile"] = (takes, json_text(rows, f"profile{WAS}"), _quoted(profile.name))
-    differs = pl.any_horizontal(condition for condition, *_ in changed.values())
-    action = pl.when(back).then(pl.lit("enable")).when(touched & differs).then(pl.lit("update")).otherwise("action")
+    differs = {
+        name: (pl.col(name) != pl.when(creates).then(pl.lit("")).otherwise(f"{name}{WAS}")).fill_null(False)
+        for name in CONTACT_COLUMNS
+    }
+    differs |= {"enabled": back, "missing_since": back, "key": takes, "profile": takes}
+    changes = touched & pl.any_horizontal(differs.values())
+    action = pl.when(back).then(pl.lit("enable")).when(changes).then(pl.lit("update")).otherwise("action")
+    ends = {"missing_since": _NULL, "profile": _quoted(profile.name)}
+
+    def sides(name: str) -> tuple[pl.Expr, pl.Expr]:
+        if name == "enabled":
+            return json_flag(pl.lit(False)), json_flag(pl.lit(True))
+        before = pl.when(creates).then(_NULL).otherwise(json_text(rows, f"{name}{WAS}"))
+        return before, ends[name] if name in ends else json_text(rows, name)
+
     told = rows.with_columns(
         action=pl.when(action == "skip").then(pl.lit("unchanged")).otherwise(action),
         fields=pl.when(pl.col("action").is_in(["conflict", "skip"]))
         .then(pl.lit("{}"))
-        .otherwise(fields_json(rows, changed)),
+        .otherwise(fields_json(rows, differs, sides)),
         contact=pl.coalesce("display_name", f"display_name{WAS}"),
         row=pl.col(ROW),
         entry_id=pl.col(f"entry_id{WAS}"),

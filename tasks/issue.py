@@ -6,6 +6,7 @@ means that the row, or a part of it, did not get in; `warning` means that all go
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal, NamedTuple
 
 import polars as pl
@@ -147,8 +148,9 @@ CATALOGUE: Final[dict[str, Rule]] = {
 }
 
 
+@cache
 def no_issues() -> pl.DataFrame:
-    """An empty frame of issues."""
+    """The empty frame of issues."""
     return pl.DataFrame(schema=ISSUE_SCHEMA)
 
 
@@ -163,6 +165,8 @@ def issue_frame(issues: Iterable[Issue]) -> pl.DataFrame:
 
 def issues_of_rows(rows: pl.DataFrame, column: str | None, code: str, message: str | pl.Expr) -> pl.DataFrame:
     """One issue a row of `rows` (which has `#row` and `#line`), without a Python call a row."""
+    if rows.is_empty():
+        return no_issues()
     return rows.select(
         row=pl.col("#row"),
         line=pl.col("#line"),

@@ -4,9 +4,10 @@ Decision 18: a bad or doubled MAC or a bad IP is an error of the phone; the user
 has stays.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, TypeAlias
 
 import polars as pl
 
@@ -31,6 +32,10 @@ PHONE_SCHEMA: Final = pl.Schema(
         "web_password_fingerprint": pl.String,
     }
 )
+
+
+Fault: TypeAlias = tuple[pl.DataFrame, str, str, str | pl.Expr]
+"""Devices that break a rule, the column that does it, the code, and what to say."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ def _devices(rendered: pl.DataFrame, module: str, kind: str, untouched: frozense
 
 
 def _judged(devices: pl.DataFrame, module: str, columns: dict[str, str]) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    if devices.is_empty():
+        return pl.DataFrame(schema=PHONE_SCHEMA), []
     devices = devices.with_columns(ip=_clean_ips(devices["ip"]))
     faults = _faults(devices, module, columns)
     place = [ROW, IDENTITY, INDEX]
@@ -133,13 +140,11 @@ def _judged(devices: pl.DataFrame, module: str, columns: dict[str, str]) -> tupl
     return judged.select(PHONE_SCHEMA.names()), [issues_of_rows(*fault) for fault in faults if not fault[0].is_empty()]
 
 
-def _faults(
-    devices: pl.DataFrame, module: str, columns: dict[str, str]
-) -> list[tuple[pl.DataFrame, str, str, str | pl.Expr]]:
+def _faults(devices: pl.DataFrame, module: str, columns: dict[str, str]) -> list[Fault]:
     def column(key: str) -> str:
         return columns.get(f"{module}.{key}", key)
 
-    faults: list[tuple[pl.DataFrame, str, str, str | pl.Expr]] = []
+    faults: list[Fault] = []
     if module == "ipphone":
         mac, ip = column("071ipp_mac"), column("071ipp_ip")
         unreadable = ~pl.col("mac").str.contains(r"^[0-9a-f]{12}$")
@@ -169,19 +174,23 @@ def _faults(
                 f"{ip}: expected an IPv4 or IPv6 address; the phone stays as it is",
             ),
             _mac_twice(devices.filter(~unreadable & ~of_no_phone), mac),
+            *_follow_me_faults(devices, columns),
         ]
     if module == "external":
         number = column("number")
         empty = devices.filter(pl.col("number") == "")
         faults.append((empty, number, "mobile-number-missing", f"{number}: the mobile device needs a number"))
-    for key, name in FOLLOW_ME.items():
-        text = pl.col(name).fill_null("")
-        bad = devices.filter((text != "") & ~text.str.contains(r"^[0-9]{1,3}$"))
-        faults.append((bad, column(key), "follow-me-invalid", f"{column(key)}: expected whole seconds from 0 to 999"))
     return faults
 
 
-def _mac_twice(devices: pl.DataFrame, column: str) -> tuple[pl.DataFrame, str, str, pl.Expr]:
+def _follow_me_faults(devices: pl.DataFrame, columns: Mapping[str, str]) -> Iterator[Fault]:
+    for key, name in FOLLOW_ME.items():
+        column = columns.get(f"ipphone.{key}", key)
+        bad = devices.filter(~pl.col(name).str.contains(r"^([0-9]{1,3})?$"))
+        yield bad, column, "follow-me-invalid", f"{column}: expected whole seconds from 0 to 999"
+
+
+def _mac_twice(devices: pl.DataFrame, column: str) -> Fault:
     meeting = devices.filter(pl.col("mac").is_duplicated())
     together = meeting.group_by("mac").agg(together=pl.col(ROW).cast(pl.String).head(10).str.join(", "))
     message = pl.format(

@@ -5,6 +5,7 @@ release. Within a profile, from nobody or from a hand-made owner a phone moves; 
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -128,7 +129,7 @@ def _assigned(altered: pl.DataFrame) -> pl.DataFrame:
         before=pl.col(f"login{WAS}"),
         name=pl.coalesce(*(pl.when(pl.col("kind") == kind).then(text) for kind, text in names.items())),
     )
-    fields = fields_json(frame, _changed_values(frame))
+    fields = fields_json(frame, _differing_values(), partial(_both_sides, frame))
     columns = [
         *PHONE_CHANGES_SCHEMA.names(),
         *_VALUES,
@@ -140,25 +141,20 @@ def _assigned(altered: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(fields=fields).rename({ROW: "row"}).select(columns)
 
 
-def _changed_values(frame: pl.DataFrame) -> dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]]:
-    """For each value that changes anywhere: whether it changes, its existing and its wanted one as JSON."""
-    had, has = pl.col(f"web_password_fingerprint{WAS}").fill_null("") != "", pl.col("web_password_fingerprint") != ""
+def _differing_values() -> dict[str, pl.Expr]:
+    """For each value: whether it changes."""
     differs = {name: pl.col(name) != pl.col(f"{name}{WAS}").fill_null(_default_of(name)) for name in _VALUES}
-    differs["web_password"] = pl.col("password_changed")
-    found = frame.select(condition.any().alias(name) for name, condition in differs.items()).row(0, named=True)
-    changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]] = {}
-    for name, condition in differs.items():
-        if not found[name]:
-            continue
-        was, wanted = pl.col(f"{name}{WAS}"), pl.col(name)
-        if name == "web_password":
-            both = (json_secret(had), json_secret(has))
-        elif name in _TEXTS:
-            both = (json_text(frame, f"{name}{WAS}"), json_text(frame, name))
-        else:
-            both = (was.cast(pl.String).fill_null("null"), wanted.cast(pl.String))
-        changed[name] = (condition, *both)
-    return changed
+    return {**differs, "web_password": pl.col("password_changed")}
+
+
+def _both_sides(frame: pl.DataFrame, name: str) -> tuple[pl.Expr, pl.Expr]:
+    """The existing and the wanted value as JSON."""
+    if name == "web_password":
+        had = pl.col(f"web_password_fingerprint{WAS}").fill_null("") != ""
+        return json_secret(had), json_secret(pl.col("web_password_fingerprint") != "")
+    if name in _TEXTS:
+        return json_text(frame, f"{name}{WAS}"), json_text(frame, name)
+    return pl.col(f"{name}{WAS}").cast(pl.String).fill_null("null"), pl.col(name).cast(pl.String)
 
 
 def _default_of(name: str) -> str | int:
@@ -184,11 +180,14 @@ def _released(plan: Plan, records: Records, free: pl.DataFrame, kept: pl.DataFra
 
 def _given_up(frame: pl.DataFrame) -> pl.Series:
     """What a device was set to, so that one which goes with its user can come back."""
-    null = pl.lit("null")
-    changed = {name: (pl.col(name) != "", json_text(frame, name), null) for name in (*_TEXTS, "name")}
-    for name, default in FOLLOW_ME_DEFAULTS.items():
-        changed[name] = (pl.col(name) != default, pl.col(name).cast(pl.String), null)
-    return fields_json(frame, changed)
+    differs = {name: pl.col(name) != "" for name in (*_TEXTS, "name")}
+    differs |= {name: pl.col(name) != default for name, default in FOLLOW_ME_DEFAULTS.items()}
+
+    def sides(name: str) -> tuple[pl.Expr, pl.Expr]:
+        is_number = name in FOLLOW_ME_DEFAULTS
+        return pl.col(name).cast(pl.String) if is_number else json_text(frame, name), pl.lit("null")
+
+    return fields_json(frame, differs, sides)
 
 
 def _with_phone_updates(plan: Plan, phones: pl.DataFrame, snapshot: Snapshot) -> Plan:

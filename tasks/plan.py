@@ -4,8 +4,10 @@ Renderers (terminal, JSON, artifact, console) stand apart. The checksum approves
 since a plain hash over a pin could be guessed.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from functools import cached_property
+from typing import Final, TypeAlias
 
 import polars as pl
 
@@ -112,7 +114,7 @@ class Plan(Output):
         absent = pl.lit(None, dtype=pl.String).alias("login")
         return pl.concat([people, self.contacts.select("action", absent, "contact", "row", "fields")])
 
-    @property
+    @cached_property
     def rejected_logins(self) -> pl.DataFrame:
         """The people whose rows did not get in. Shape: `login`."""
         return self.aside.filter(pl.col("outcome") == "rejected").select("login").drop_nulls()
@@ -166,18 +168,25 @@ def text_fields(columns: list[str]) -> list[str]:
     return [*identity, "roles", *entries]
 
 
-def fields_json(frame: pl.DataFrame, changed: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr]]) -> pl.Series:
-    """JSON of the changed fields, built as columns: field name to (condition, JSON of existing, JSON of wanted)."""
-    conditions = {name: condition.fill_null(False) for name, (condition, _, _) in changed.items()}
-    some = frame.select(condition.any().alias(name) for name, condition in conditions.items())
-    present = [name for name in changed if some[name].any()]
+Sides: TypeAlias = Callable[[str], tuple[pl.Expr, pl.Expr]]
+"""Gives the existing and the wanted value of a field, by its name, as JSON."""
+
+
+def fields_json(frame: pl.DataFrame, differs: Mapping[str, pl.Expr], sides: Sides) -> pl.Series:
+    """JSON of the changed fields, built as columns.
+
+    `differs` says by the field's name where it changes; `sides` is asked only for fields that change anywhere.
+    """
+    conditions = {name: condition.fill_null(False) for name, condition in differs.items()}
+    some = frame.select(condition.any().alias(name) for name, condition in conditions.items()).row(0, named=True)
+    present = [name for name in conditions if some[name]]
     if not present:
         return pl.repeat("{}", frame.height, dtype=pl.String, eager=True).alias("fields")
     every = frame.select(conditions[name].all().alias(name) for name in present)
     # One flat concatenation where it can be: each nested one, and each choice, costs a copy of its text.
     parts: list[pl.Expr] = []
     for name in present:
-        _, existing, wanted = changed[name]
+        existing, wanted = sides(name)
         piece = [pl.lit(f',"{name}":['), existing, pl.lit(","), wanted, pl.lit("]")]
         parts += piece if every[name].all() else [pl.when(conditions[name]).then(pl.concat_str(piece))]
     if every[present[0]].all():

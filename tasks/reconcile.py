@@ -125,10 +125,10 @@ def _missing_and_displaced(missing: pl.DataFrame, settled: Settled) -> tuple[pl.
 
 def _displaced(settled: Settled) -> pl.DataFrame:
     rows = settled.displaced
-    changed = {"extension": (pl.lit(True), json_text(rows, "extension"), json_text(rows, "number"))}
-    return rows.select(
-        "login", "user_id", "number", action=pl.lit("update"), automatic=pl.lit(True), fields=fields_json(rows, changed)
+    fields = fields_json(
+        rows, {"extension": pl.lit(True)}, lambda name: (json_text(rows, name), json_text(rows, "number"))
     )
+    return rows.select("login", "user_id", "number", action=pl.lit("update"), automatic=pl.lit(True), fields=fields)
 
 
 def _final(changes: pl.DataFrame) -> pl.DataFrame:

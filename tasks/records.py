@@ -1,6 +1,7 @@
 """Validated records: what the file wants of the phone system."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import polars as pl
@@ -42,12 +43,12 @@ class Records(Output):
     speaks_of_users: bool = True
     speaks_of_contacts: bool = False
 
-    @property
+    @cached_property
     def unknown_logins(self) -> int:
         """How many rejected rows may belong to anybody; a row that makes no user has the login ""."""
         return self.aside.filter(pl.col("outcome") == "rejected", pl.col("login").is_null()).height
 
-    @property
+    @cached_property
     def protected_logins(self) -> pl.DataFrame:
         """The logins of rejected rows: their records stay as they are. Shape: `login`, unique."""
         return (

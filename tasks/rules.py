@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from tasks.candidates import judged_fields
-from tasks.issue import ISSUE_SCHEMA, issues_of_rows
+from tasks.issue import issues_of_rows, no_issues
 from tasks.login import LOGIN_KEY, login_fault
 from tasks.output import ROW
 from tasks.profile import PasswordPolicy, Profile
@@ -61,13 +61,16 @@ def issues_of_field(
     candidates: pl.DataFrame, name: str, field: Field, column: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that break the rule of a field (in column `name` of the frame), and an issue for each."""
-    present = candidates.filter(pl.col(name).is_not_null())
+    nulls = candidates[name].null_count()
+    if nulls == candidates.height:
+        return candidates.clear(), no_issues()
+    present = candidates.filter(pl.col(name).is_not_null()) if nulls else candidates
     try:
         field.rule.validate_python(present[name].to_list())
     except ValidationError as error:
         positions = sorted({int(problem["loc"][0]) for problem in error.errors(include_url=False, include_input=False)})
     else:
-        return present.clear(), pl.DataFrame(schema=ISSUE_SCHEMA)
+        return present.clear(), no_issues()
     found = pl.lit("") if field.secret else pl.format(", found “{}”", shortened(name))
     message = pl.format("{}{}", pl.lit(f"{column}: expected {field.expected}"), found)
     broken = present[positions]

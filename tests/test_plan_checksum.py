@@ -111,20 +111,23 @@ def test_the_digest_of_people_is_no_shorter_way_past_the_key() -> None:
 def test_changed_fields_are_json_in_their_order_whoever_has_them() -> None:
     frame = pl.DataFrame({"a": ["1", "2", "3"], "b": ["x", 'q"', None], "was": [None, "y", "z"]})
     has_b, has_was = pl.col("b").is_not_null(), pl.col("was") != "z"
-    changed = {
-        "none": (pl.lit(False), pl.lit("1"), pl.lit("2")),
-        "b": (has_b, json_text(frame, "was"), json_text(frame, "b")),
-        "a": (pl.lit(True), pl.lit("null"), json_text(frame, "a")),
-        "unknown": (has_was, pl.lit("1"), pl.lit("2")),
-    }
-    assert fields_json(frame, changed).to_list() == [
+    differs = {"none": pl.lit(False), "b": has_b, "a": pl.lit(True), "unknown": has_was}
+    asked: list[str] = []
+
+    def sides(name: str) -> tuple[pl.Expr, pl.Expr]:
+        asked.append(name)
+        texts = {"b": (json_text(frame, "was"), json_text(frame, "b")), "a": (pl.lit("null"), json_text(frame, "a"))}
+        return texts.get(name, (pl.lit("1"), pl.lit("2")))
+
+    assert fields_json(frame, differs, sides).to_list() == [
         '{"b":[null,"x"],"a":[null,"1"]}',
         '{"b":["y","q\\""],"a":[null,"2"],"unknown":[1,2]}',
         '{"a":[null,"3"]}',
     ]
-    assert fields_json(frame, {"a": changed["a"]}).to_list() == [
+    assert asked == ["b", "a", "unknown"], "what changes nowhere is not made JSON of"
+    assert fields_json(frame, {"a": differs["a"]}, sides).to_list() == [
         '{"a":[null,"1"]}',
         '{"a":[null,"2"]}',
         '{"a":[null,"3"]}',
     ]
-    assert fields_json(frame, {"none": changed["none"]}).to_list() == ["{}"] * 3
+    assert fields_json(frame, {"none": differs["none"]}, sides).to_list() == ["{}"] * 3

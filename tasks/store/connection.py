@@ -69,7 +69,8 @@ class Connection:
                 cursor.adbc_statement.set_options(**_LARGE_BATCHES)
             cursor.execute(*self._compile(statement, None))
             frame: pl.DataFrame = cursor.fetch_polars()
-        return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+        is_declared = frame.schema == pl.Schema(schema)
+        return frame if is_declared else frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
     def stage(self, name: str, frame: pl.DataFrame) -> sa.TableClause:
         """A temporary table of this connection that holds the frame; gone when the connection closes."""
