@@ -3,9 +3,14 @@
 Everything heavy is imported by the command that needs it: `simulate` never waits for an orchestrator.
 """
 
+import atexit
+import errno
 import gc
+import logging
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,9 +29,14 @@ def main() -> None:
     """The entry point: wrong use is exit 2, every expected failure its own code, never a traceback."""
     # Importing libraries makes many objects and no garbage; collecting as often as by default costs a sixth of a start.
     gc.set_threshold(100_000)
+    ended: list[int] = []
+    # Registered first, it is called last, when all others have done what they had to do.
+    atexit.register(_leave_at_once, ended)
     try:
         # Outside its standalone mode click returns the code of an Exit instead of raising it.
-        sys.exit(rollcall(standalone_mode=False))
+        code = rollcall(standalone_mode=False)
+        ended.append(code)
+        sys.exit(code)
     except click.ClickException as error:
         if "--json" in sys.argv:
             print_error("wrong-use", error.format_message())
@@ -34,6 +44,38 @@ def main() -> None:
         sys.exit(2)
     except click.Abort:
         sys.exit(130)
+    except OSError as error:
+        # One of a path is told by the command itself: this is the terminal, pipe or disk that takes what we print.
+        ended.append(_tell_unprinted(error))
+
+
+def _leave_at_once(ended: list[int]) -> None:
+    """Ends the process without taking Python apart, which costs a sixth of a simulation and frees nothing that counts.
+
+    Only after a command that came to its end; whatever else happens ends as Python does.
+    """
+    if not ended:
+        return
+    logging.shutdown()
+    code = ended[0]
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = code or _tell_unprinted(error)
+    os._exit(code)
+
+
+def _tell_unprinted(error: OSError) -> int:
+    """The exit code where nobody takes what we print; a reader that has read enough, as `head`, is told nothing."""
+    if error.errno == errno.EPIPE:
+        return 1
+    with suppress(OSError):
+        told = (
+            f"What was to be printed could not be written: {error.strerror}. What was done stands in `rollcall runs`."
+        )
+        sys.stderr.write(f"{told}\n")
+        sys.stderr.flush()
+    return 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

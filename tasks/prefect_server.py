@@ -104,13 +104,16 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 def serve(port: int) -> None:
     """Serves until standard input is closed."""
-    # As in the command line: importing makes no garbage, and a server's imports are most of a command's time.
-    gc.set_threshold(100_000)
+    # Importing makes no garbage, and a server's imports are most of a command's time. What they made stays for good.
+    gc.disable()
     import uvicorn
     from prefect.server.api.server import create_app
 
+    app = ends_when_told_all(create_app())
+    gc.freeze()
+    gc.enable()
     threading.Thread(target=_end_with_input, daemon=True).start()
-    uvicorn.run(ends_when_told_all(create_app()), port=port, log_level="error", lifespan="on")
+    uvicorn.run(app, port=port, log_level="error", lifespan="on")
 
 
 def ends_when_told_all(app: Application) -> Application:

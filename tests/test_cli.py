@@ -200,6 +200,27 @@ def test_a_setting_or_path_that_cannot_be_used_is_named_without_its_value(
     assert "Traceback" not in found.stderr and "s3cr3t" not in found.stderr
 
 
+@pytest.mark.parametrize("words", [["users"], ["users", "--json"], ["--help"]])
+def test_a_disk_that_takes_no_output_is_told_and_no_success(place: Path, words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", SCRIPT, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert ended.returncode == 2 and "could not be written: No space left on device." in ended.stderr
+    assert "Traceback" not in ended.stderr and "Exception ignored" not in ended.stderr
+
+
+def test_a_reader_that_has_read_enough_is_told_nothing(place: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as command:
+        assert command.stdout is not None and command.stderr is not None
+        command.stdout.close()
+        assert command.stderr.read() == b""
+    assert command.returncode == 1
+
+
 def test_with_json_a_word_that_is_missing_is_an_object_too(place: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, "simulate", "--json"]
 
