@@ -103,6 +103,20 @@ def answers(values: pl.Series, mask: pl.Series, errors: list[Any]) -> list[Any]:
     return ["error" if index in failed else pair for index, pair in enumerate(pairs)]
 
 
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        "return trim(substr($n, 2), 'Z') ? 'x y' . ('.' == $row['a'] . '-' . $row['b']) : ('x y' ?: '0');",
+        "if (trim(substr($n, 2), 'Z')) { return $row['a']; } return substr('x y', 1);",
+        "$x = substr('xyz', 1); if (trim($n) == 'n') { $x = $row['a']; } return trim($x);",
+    ],
+)
+def test_a_test_of_constants_that_passes_a_column_by_gives_every_row_its_value(snippet: str) -> None:
+    mode, chosen, by_row = ways(snippet, [dict.fromkeys(COLUMNS, text) for text in ("", "1", "x")])
+
+    assert mode == "columns" and chosen == by_row
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SNIPPETS, ROWS)
 def test_columns_mean_what_rows_mean(snippet: str, rows: list[dict[str, str]]) -> None:

@@ -36,6 +36,15 @@ def _of_full_height(result: pl.Expr) -> pl.Expr:
     return pl.lit(value[0], dtype=value.dtype)
 
 
+def _where(test: pl.Expr, then: pl.Expr, otherwise: pl.Expr) -> pl.Expr:
+    """One value or the other. A test of constants is decided here: polars would leave a value of constants unstretched,
+    though the other one reads a column.
+    """
+    if test.meta.root_names():
+        return pl.when(test).then(then).otherwise(otherwise)
+    return then if pl.select(test).item() else otherwise
+
+
 _Variables = dict[str, Column]
 
 
@@ -65,7 +74,7 @@ class _Columns:
         test = self.column(condition, variables).truth()
         remaining = tree.If(node.branches[1:], node.otherwise)
         after: Sequence[tree.Statement] = [remaining, *rest] if node.branches[1:] else [*node.otherwise, *rest]
-        return pl.when(test).then(self.result(body, variables)).otherwise(self.result(after, variables))
+        return _where(test, self.result(body, variables), self.result(after, variables))
 
     def _run(self, statement: tree.Statement, variables: _Variables) -> None:
         match statement:
@@ -209,7 +218,7 @@ def _either(test: Column, then: Column, otherwise: Column) -> Column:
     if len(kinds) > 1 or ("null" in (then.kind, otherwise.kind) and kinds - {"string"}):
         raise NotColumns("it gives values of different types")
     kind = next(iter(kinds), "null")
-    chosen = pl.when(test.truth()).then(then.expr).otherwise(otherwise.expr)
+    chosen = _where(test.truth(), then.expr, otherwise.expr)
     return Column(chosen, kind, nullable=then.nullable or otherwise.nullable)
 
 
