@@ -34,7 +34,7 @@ def main() -> None:
     atexit.register(_leave_at_once, ended)
     try:
         # Outside its standalone mode click returns the code of an Exit instead of raising it.
-        code = rollcall(standalone_mode=False)
+        code = rollcall(standalone_mode=False) or 0
         ended.append(code)
         sys.exit(code)
     except click.ClickException as error:
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _leave_at_once(ended: list[int]) -> None:
-    """Ends the process without taking Python apart, which costs a sixth of a simulation and frees nothing that counts.
+    """Ends the process without taking Python apart, which costs a seventh of a simulation and frees what ends anyway.
 
     Only after a command that came to its end; whatever else happens ends as Python does.
     """

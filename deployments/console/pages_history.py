@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from deployments.console.access import Role
-from deployments.console.pages_live import is_retried, show_live, work_under_way
+from deployments.console.pages_live import has_no_end, show_live, work_under_way
 from deployments.console.pages_plan import attachment
 from deployments.console.refusal import RefusalError
 from deployments.console.server_link import server_there, talking_to
@@ -44,7 +44,7 @@ def show_run(request: Request, visitor: Viewer, run_id: str) -> Response:
     show = show if show in SHOWN else "changes"
     with visitor.site.store.open() as connection:
         run = find_run(connection, run_id)
-        if run is None or (run["status"] == "failed" and is_retried(visitor.site, run_id)):
+        if run is None or has_no_end(visitor.site, run_id, run):
             return show_live(request, visitor, run_id)
         codes = visitor.site.codes.of(run_id, lambda: codes_of_run(connection, run_id))
         found = _page(connection, run_id, show, cut, codes)

@@ -1,6 +1,7 @@
 """What is under way: the list of it, and the page of a run that no history has yet, whoever started it."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,9 +60,11 @@ def list_under_way(request: Request, visitor: Viewer) -> Response:
     return page(request, visitor, "under_way_part.html", under_way=work_under_way(visitor.site))
 
 
-def is_retried(site: Site, run_id: str) -> bool:
-    """Whether a run that failed is being done once more, as a click on Prefect's Retry has it."""
-    return any(live.run == run_id for live in site.under_way.runs())
+def has_no_end(site: Site, run_id: str, written: Mapping[str, Any] | None) -> bool:
+    """Whether the history (`written`) has no end of a run yet: none at all, or a failed one that is retried."""
+    if written is None:
+        return True
+    return written["status"] == "failed" and any(live.run == run_id for live in site.under_way.runs())
 
 
 def show_live(request: Request, visitor: Visitor, run_id: str) -> Response:
@@ -76,8 +79,7 @@ def show_progress(request: Request, visitor: Viewer, run_id: str) -> Response:
     """The part of that page that moves; once the history has the run, or it ended without, htmx goes on there."""
     with visitor.site.store.open() as connection:
         written = find_run(connection, run_id)
-    goes_on = written is None or (written["status"] == "failed" and is_retried(visitor.site, run_id))
-    live = _live(visitor, run_id) if goes_on else None
+    live = _live(visitor, run_id) if has_no_end(visitor.site, run_id, written) else None
     if live is None or live.over:
         return Response(headers={"HX-Redirect": f"/runs/{run_id}"})
     return page(request, visitor, "live_part.html", **_values(live))
